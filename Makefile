@@ -1,0 +1,74 @@
+# make run | test | e2e | check | bench | prove | deploy | lock | stop | clean     (GNU make 3.81 or later)
+#
+# Every target sets up what it needs first; that takes time once, and again when a lock in requirements/ changes.
+PYTHON ?= python3
+PORT ?= 8080
+AWS_PORT ?= 4566
+LOCAL ?= .local
+export PORT AWS_PORT LOCAL
+
+SETUP = $(PYTHON) -Es local/supported.py && $(PYTHON) -I local/setup.py
+IN = .venv/bin/python -m
+
+.SILENT:
+.NOTPARALLEL:
+.PHONY: help run stop test e2e check bench prove deploy lock clean
+
+help:
+	echo "make run     the whole stack on this machine: PORT=8080 AWS_PORT=4566 LOCAL=.local"
+	echo "make stop    end the stack that runs from LOCAL"
+	echo "make check   lint, types, architecture"
+	echo "make test    check, then the unit, integration, template, privacy and contract suites"
+	echo "make e2e     the end-to-end suite, against a stack of its own on free ports"
+	echo "make bench   measure; writes .local/bench.json"
+	echo "make prove   the long campaigns, thousands of cases each"
+	echo "make deploy  build and deploy to the AWS account of your profile: ENV=default|prod"
+	echo "make lock    renew requirements/*.txt (needs uv)"
+	echo "make clean   remove what the targets above made"
+
+run:
+	$(SETUP) dev sam stack runtime
+	exec $(IN) local
+
+stop:
+	$(SETUP) dev
+	$(IN) local.stop
+
+check:
+	$(SETUP) dev
+	$(IN) ruff check --quiet
+	$(IN) ruff format --check --quiet
+	$(IN) mypy --no-error-summary
+	.venv/bin/lint-imports --no-cache > .tools/logs/imports.log || { cat .tools/logs/imports.log; exit 1; }
+	$(IN) pylint --score=n --recursive=y layers functions cli local
+
+test: check
+	$(SETUP) dev sam runtime
+	$(IN) pytest tests/unit tests/integration tests/template tests/privacy tests/contract
+
+e2e:
+	$(SETUP) dev sam stack runtime
+	$(IN) pytest tests/e2e
+
+bench:
+	$(SETUP) dev runtime
+	$(IN) benchmarks
+
+prove:
+	$(SETUP) dev sam runtime
+	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/integration tests/privacy --timeout 0
+
+ENV ?= default
+deploy:
+	$(SETUP) dev sam
+	PYTHON=$(CURDIR)/.venv/bin/python SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build --config-env $(ENV) $(BUILD)
+	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env $(ENV) $(DEPLOY)
+
+LOCK = uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links
+lock:
+	command -v uv > /dev/null || { echo "make lock needs uv"; exit 2; }
+	cd requirements && for name in layer runtime dev sam; do $(LOCK) $(UPGRADE) $$name.in -o $$name.txt > /dev/null || exit 1; done
+	cd requirements && $(LOCK) $(UPGRADE) --overrides overrides.txt stack.in -o stack.txt > /dev/null
+
+clean: stop
+	rm -rf .venv .tools .aws-sam "$(LOCAL)" .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The `chatapi` command, for operators and for those who verify a certificate."""

@@ -1,0 +1,169 @@
+"""The `chatapi` command. Exit code 0 only on success; `--json` prints one object for scripts."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated, NoReturn
+
+import typer
+
+from chatapi.aws.errors import AwsError
+from chatapi.keys import SCOPES
+from chatapi.store.projects import Limits, ProjectError
+from chatapi_cli.target import TargetError, find
+
+app = typer.Typer(
+    no_args_is_help=True, help="Operate a ChatAPI stack, and verify what it signed.", pretty_exceptions_enable=False
+)
+projects_app = typer.Typer(no_args_is_help=True, help="Projects and their limits.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys of a project.")
+requests_app = typer.Typer(no_args_is_help=True, help="Data-rights requests.")
+app.add_typer(projects_app, name="projects")
+app.add_typer(keys_app, name="keys")
+app.add_typer(requests_app, name="requests")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
+Stack = Annotated[
+    str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs, else 'chatapi'.")
+]
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """One clear line on stderr."""
+    typer.echo(text, err=True)
+    raise typer.Exit(code)
+
+
+def show(record: dict[str, object], as_json: bool) -> None:
+    """A record as JSON or as aligned lines."""
+    if as_json:
+        typer.echo(json.dumps(record))
+        return
+    width = max(len(name) for name in record)
+    for name, value in record.items():
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+@projects_app.command("create")
+def projects_create(
+    name: Annotated[str, typer.Option(help="A name for people.")],
+    rpm: Annotated[int, typer.Option(min=1, help="Requests a minute.")] = Limits.rpm,
+    tpm: Annotated[int, typer.Option(min=1, help="Tokens a minute.")] = Limits.tpm,
+    rpd: Annotated[int, typer.Option(min=1, help="Requests a day.")] = Limits.rpd,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Chats at the same time.")] = Limits.conc,
+    retention: Annotated[str, typer.Option(help="none, or history: 'store: true' is permitted.")] = "none",
+    region: Annotated[str, typer.Option(help="Home region; default: the stack's.")] = "",
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a project and its first key. The key is printed this once."""
+    target = find(stack)
+    limits = Limits(rpm=rpm, tpm=tpm, rpd=rpd, conc=concurrency)
+    project, key = target.projects().create(name, limits, retention=retention, region=region or target.region)
+    show({"project_id": project, "api_key": key}, as_json)
+
+
+@keys_app.command("create")
+def keys_create(
+    project: Project,
+    scope: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; repeatable.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a key; the counters are shared with the other keys of the project."""
+    expires = int(time.time()) + days * 86400 if days else None
+    key = find(stack).projects().add_key(project, scope or list(SCOPES[:3]), expires)
+    show({"project_id": project, "api_key": key}, as_json)
+
+
+@keys_app.command("list")
+def keys_list(project: Project, stack: Stack = None, as_json: AsJson = False) -> None:
+    """List the keys of a project, never their secrets."""
+    keys = find(stack).projects().keys(project)
+    if as_json:
+        typer.echo(json.dumps([{**vars(key), "scopes": list(key.scopes)} for key in keys]))
+        return
+    for key in keys:
+        expires = time.strftime("%Y-%m-%d", time.gmtime(key.expires)) if key.expires else "never"
+        created = time.strftime("%Y-%m-%d", time.gmtime(key.created))
+        typer.echo(f"{key.kid}  created {created}  expires {expires}  scopes {' '.join(key.scopes)}")
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    project: Project, kid: Annotated[str, typer.Argument(help="The key's id, see 'keys list'.")], stack: Stack = None
+) -> None:
+    """End a key; its next request is refused."""
+    find(stack).projects().revoke(project, kid)
+    typer.echo(f"revoked {kid}")
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    project: Project,
+    kid: Annotated[str, typer.Argument(help="The key to replace.")],
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a key with the scopes of another one. Both work: revoke the old one when its users have moved."""
+    projects = find(stack).projects()
+    old = next((key for key in projects.keys(project) if key.kid == kid), None)
+    if old is None:
+        raise ProjectError("no such key")
+    show({"project_id": project, "api_key": projects.add_key(project, old.scopes, old.expires)}, as_json)
+
+
+@requests_app.command("resume")
+def requests_resume(
+    project: Project,
+    request: Annotated[str, typer.Argument(help="The request's id, dsr_…")],
+    stack: Stack = None,
+) -> None:
+    """Start the workflow of a failed or interrupted request again: it goes on where it stopped."""
+    target = find(stack)
+    name = target.outputs["ErasureMachine"]
+    target.client("states").call(
+        "StartExecution",
+        {
+            "stateMachineArn": name,
+            "name": f"{request}-{int(time.time())}",
+            "input": json.dumps({"project": project, "request": request}),
+        },
+    )
+    typer.echo(f"resumed {request}")
+
+
+@app.command()
+def verify(
+    file: Annotated[typer.FileText, typer.Argument(help="A certificate, as GET …/certificate returned it.")],
+    jwks: Annotated[
+        str | None, typer.Option(help="The signer's keys: a file or URL; default: those of the stack.")
+    ] = None,
+) -> None:
+    """Check a certificate of erasure, offline where --jwks names a file: signature, ledger proof, outcomes."""
+    from chatapi_cli.verify import verify_file
+
+    source = jwks or find().base_url.removesuffix("/v1") + "/.well-known/jwks.json"
+    findings = verify_file(file.name, source)
+    for finding in findings:
+        typer.echo(f"NOT VALID: {finding}", err=True)
+    if findings:
+        raise typer.Exit(1)
+    typer.echo("valid: the signature, the ledger proof and every outcome hold")
+
+
+def main() -> None:
+    """Entry point: faults become one line."""
+    try:
+        app()
+    except (ProjectError, TargetError) as error:
+        fail(str(error))
+    except AwsError as error:
+        fail(f"AWS refused or did not answer: {error.code}")
+
+
+if __name__ == "__main__":
+    main()

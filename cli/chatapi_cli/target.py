@@ -1,0 +1,82 @@
+"""Which stack the command talks to: the local one while `.local/stack.json` is there, else the AWS profile's."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chatapi.aws.client import AwsClient
+from chatapi.aws.credentials import Credentials
+from chatapi.catalogue import Catalogued
+from chatapi.clock import SystemClock
+from chatapi.secrets import Secrets
+from chatapi.store.dynamo import DynamoTable
+from chatapi.store.projects import Projects
+
+
+class TargetError(Exception):
+    """There is no stack to talk to. The text says what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployed stack: its region, base URL, outputs, and how to reach AWS there."""
+
+    region: str
+    base_url: str
+    outputs: dict[str, str]
+    account_id: str
+    credentials: Credentials
+    endpoint: str | None = None
+
+    def client(self, service: str) -> AwsClient:
+        """A lean client of a service."""
+        return AwsClient(service, region=self.region, endpoint=self.endpoint, credentials=lambda: self.credentials)
+
+    def projects(self) -> Projects:
+        """The operators' side of the Projects table."""
+        secrets, clock = Secrets(self.client("secretsmanager")), SystemClock()
+        table = DynamoTable(self.client("dynamodb"), self.outputs["ProjectsTable"], sort=None)
+        return Projects(
+            Catalogued(table, "projects"),
+            mint=secrets.get(self.outputs["MintSecret"]),
+            pepper=secrets.get(self.outputs["KeyPepperSecret"]),
+            clock=clock,
+        )
+
+
+def find(stack_name: str | None = None) -> Target:
+    """The stack to talk to. `CHATAPI_LOCAL` names another folder than `.local`; a stack name means AWS."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    file = Path(os.environ.get("CHATAPI_LOCAL", ".local")) / "stack.json"
+    local: dict[str, Any] = json.loads(file.read_text()) if stack_name is None and file.exists() else {}
+    if local:
+        session = boto3.Session(local["aws_access_key_id"], local["aws_secret_access_key"], region_name=local["region"])
+    else:
+        session = boto3.Session()
+    endpoint = local.get("aws_endpoint_url")
+    found = session.get_credentials()
+    if found is None or session.region_name is None:
+        raise TargetError("No stack: start one with 'make run', or set an AWS profile with credentials and a region.")
+    name = local.get("stack_name") or stack_name or os.environ.get("CHATAPI_STACK", "chatapi")
+    try:
+        stacks = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=name)["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        raise TargetError(
+            f"The stack {name} cannot be read ({type(error).__name__}). Is it deployed, is it running?"
+        ) from None
+    outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks[0].get("Outputs", [])}
+    frozen = found.get_frozen_credentials()
+    return Target(
+        region=session.region_name,
+        base_url=local.get("base_url") or outputs["BaseUrl"],
+        outputs=outputs,
+        account_id=stacks[0]["StackId"].split(":")[4],
+        credentials=Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token),
+        endpoint=endpoint,
+    )

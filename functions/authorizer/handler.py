@@ -1,0 +1,69 @@
+"""Entry point: a REST API request authorizer (API Gateway, "Use API Gateway Lambda authorizers").
+
+What it can answer: a policy that allows, a policy that denies with a context (429 through the ACCESS_DENIED gateway
+response), `Unauthorized` raised (401), any other exception (a fault: 503, so it fails closed).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authorizer.service import Authorizer, Denied, Unauthorized
+from chatapi.logs import log_error
+
+_authorizer: Authorizer | None = None
+
+
+def _service() -> Authorizer:
+    """The composition root: clients are made once per warm function, at the first request, never at init."""
+    global _authorizer  # noqa: PLW0603 - one instance per process is what a warm function is
+    if _authorizer is None:
+        from chatapi.aws.client import AwsClient
+        from chatapi.clock import SystemClock
+        from chatapi.environment import region, setting
+        from chatapi.secrets import Secrets
+
+        secrets = Secrets(AwsClient("secretsmanager", region=region()))
+        _authorizer = Authorizer(
+            # Short and few: a client waits for this call before anything else happens.
+            AwsClient("dynamodb", region=region(), timeout=0.8, attempts=2),
+            table=setting("PROJECTS_TABLE"),
+            mint=lambda: secrets.get(setting("MINT_SECRET")),
+            pepper=lambda: secrets.get(setting("KEY_PEPPER_SECRET")),
+            clock=SystemClock(),
+        )
+    return _authorizer
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Decide one request."""
+    del context
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    length = headers.get("content-length", "")
+    try:
+        verdict = _service().decide(
+            headers.get("authorization"),
+            method=event["httpMethod"],
+            resource=event["resource"],
+            content_length=int(length) if length.isdecimal() and len(length) < 12 else None,
+        )
+    except Unauthorized:
+        # API Gateway maps exactly this text to its UNAUTHORIZED response.
+        raise Exception("Unauthorized") from None
+    except Denied as denied:
+        return _policy("Deny", event["methodArn"], "-", denied.context)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the request is not let in
+        log_error("authorizer_failed", error, function="authorizer")
+        raise RuntimeError("authorizer failed") from None
+    return _policy("Allow", event["methodArn"], verdict.project, verdict.to_context())
+
+
+def _policy(effect: str, arn: str, principal: str, context: dict[str, str]) -> dict[str, Any]:
+    return {
+        "principalId": principal,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{"Action": "execute-api:Invoke", "Effect": effect, "Resource": arn}],
+        },
+        "context": context,
+    }

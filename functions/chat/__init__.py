@@ -1,0 +1,1 @@
+"""The OpenAI surface: the only function that holds plain text."""

@@ -1,0 +1,86 @@
+"""The composition root of the chat function: the only place that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chat.accounting import Account
+from chat.models import Model, Registry
+from chat.providers.base import Provider
+from chat.service import Chat
+from chat.stored import StoredChats
+from chatapi.aws.client import AwsClient
+from chatapi.catalogue import Catalogued
+from chatapi.clock import SystemClock
+from chatapi.environment import region, setting
+from chatapi.secrets import Secrets
+from chatapi.store.completions import Completions
+from chatapi.store.days import Days
+from chatapi.store.dynamo import DynamoTable
+from chatapi.vault import Vault, project_pepper, subject_id
+from chatapi.vault.dynamo import DynamoWraps
+from chatapi.vault.kms import KmsKeys
+from chatapi.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the handler calls."""
+
+    registry: Registry
+    chat: Chat
+    stored: StoredChats
+    account: Callable[[Verdict], Account]
+
+
+def compose() -> Services:
+    """Wire everything from the environment. Called at the first request, so that init leaves no secret in memory."""
+    import os
+
+    here, clock = region(), SystemClock()
+    dynamodb = AwsClient("dynamodb", region=here)
+    secrets = Secrets(AwsClient("secretsmanager", region=here))
+    vault = Vault(
+        DynamoWraps(dynamodb, setting("VAULT_TABLE")),
+        KmsKeys(AwsClient("kms", region=here), setting("EPOCH_KEY")),
+        clock,
+    )
+    records = Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records")
+    completions = Completions(records, vault, clock)
+    model_url = os.environ.get("MODEL_URL", "")
+    registry = Registry(setting("STAGE"), openai=bool(model_url), region=here)
+    projects = setting("PROJECTS_TABLE")
+
+    def subject_of(project: str, kind: str, value: str) -> str:
+        pepper = project_pepper(secrets.get(setting("SUBJECT_PEPPER_SECRET")), project)
+        return subject_id(pepper, "owner" if kind == "owner" else "user", value)
+
+    chat = Chat(
+        registry=registry,
+        providers=_providers(model_url, here),
+        completions=completions,
+        days=Days(records, clock),
+        subject_of=subject_of,
+        clock=clock,
+    )
+    return Services(registry, chat, StoredChats(completions), lambda verdict: Account(dynamodb, projects, verdict))
+
+
+def _providers(model_url: str, here: str) -> Callable[[Model], Provider]:
+    """Each provider is made once, when a model first needs it."""
+    made: dict[str, Provider] = {}
+
+    def of(model: Model) -> Provider:
+        if model.provider not in made:
+            if model.provider == "bedrock":
+                from chat.providers.bedrock import BedrockProvider
+
+                made["bedrock"] = BedrockProvider(AwsClient("bedrock-runtime", region=here, timeout=60.0, attempts=2))
+            else:
+                from chat.providers.openai_http import OpenAIProvider
+
+                made["openai"] = OpenAIProvider(model_url)
+        return made[model.provider]
+
+    return of

@@ -1,0 +1,134 @@
+"""One generation, from the provider's acceptance to the last line of the account.
+
+provider accepts ─▶ events … ─▶ store (if asked) ─▶ settle ─▶ disclose ─▶ the caller sees the end
+                      └─ failure, deadline, broken connection: settle and disclose what was used
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat.accounting import Account
+from chat.providers.base import Event, Finish, FinishReason, Stream, Text, ToolArguments, ToolStart, Usage
+
+
+@dataclass
+class Transcript:
+    """What was generated so far. `pieces` counts deltas: about a token each, the estimate where no usage came."""
+
+    text: list[str] = field(default_factory=list)
+    tools: dict[int, dict[str, Any]] = field(default_factory=dict)
+    finish: FinishReason = "stop"
+    usage: Usage | None = None
+    pieces: int = 0
+
+    def add(self, event: Event) -> None:
+        """Take an event in."""
+        match event:
+            case Text(text):
+                self.pieces += 1
+                self.text.append(text)
+            case ToolStart(index, call_id, name):
+                self.pieces += 1
+                self.tools[index] = {"id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
+            case ToolArguments(index, fragment):
+                self.pieces += 1
+                self.tools[index]["function"]["arguments"] += fragment
+            case Finish(reason):
+                self.finish = reason
+            case Usage():
+                self.usage = event
+
+    def message(self) -> dict[str, Any]:
+        """The assistant's message in OpenAI's shape."""
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text), "refusal": None}
+        if self.tools:
+            message["content"] = message["content"] or None
+            message["tool_calls"] = [self.tools[index] for index in sorted(self.tools)]
+        return message
+
+
+class Generation:
+    """Runs a provider's stream once and closes the account once, whatever happens."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        account: Account,
+        prompt_estimate: int,
+        *,
+        keep: Callable[[Transcript], None],
+        disclose: Callable[[int, int], None],
+    ) -> None:
+        self._stream = stream
+        self._account = account
+        self._prompt_estimate = prompt_estimate
+        self._keep = keep
+        self._disclose = disclose
+        self._closed = False
+        self.transcript = Transcript()
+
+    def events(self) -> Iterator[Event]:
+        """The content events. When they end, the completion is stored, settled and disclosed; then comes the Finish."""
+        try:
+            for event in self._stream:
+                self.transcript.add(event)
+                if not isinstance(event, (Finish, Usage)):
+                    yield event
+            self._keep(self.transcript)
+        finally:
+            self.close()
+        yield Finish(self.transcript.finish)
+
+    def tokens(self) -> tuple[int, int]:
+        """(prompt, completion) tokens: the provider's figures, or an estimate where it ended without any."""
+        usage = self.transcript.usage
+        if usage is None:
+            return self._prompt_estimate, self.transcript.pieces
+        return usage.prompt_tokens, usage.completion_tokens
+
+    def usage(self) -> dict[str, Any]:
+        """`usage` in OpenAI's shape."""
+        prompt, completion = self.tokens()
+        cached = self.transcript.usage.cached_tokens if self.transcript.usage else 0
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        }
+
+    def close(self) -> None:
+        """Stop the upstream, settle, disclose. Idempotent: also called for a generation that never started."""
+        if self._closed:
+            return
+        self._closed = True
+        self._stream.close()
+        prompt, completion = self.tokens()
+        self._account.settle(prompt + completion)
+        self._disclose(prompt, completion)
+
+
+class Body:
+    """The body of a streamed answer: closing it closes the generation, also when nothing was read from it yet (a plain
+    generator's `finally` would not run then)."""
+
+    def __init__(self, chunks: Iterator[bytes], generation: Generation) -> None:
+        self._chunks = chunks
+        self._generation = generation
+
+    def __iter__(self) -> Body:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """See Generation.close."""
+        try:
+            getattr(self._chunks, "close", lambda: None)()
+        finally:
+            self._generation.close()

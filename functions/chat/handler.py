@@ -1,0 +1,118 @@
+"""Entry point of the chat function, on the streaming runtime: route, answer, render errors in the one shape."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chat.accounting import Account
+from chat.composition import Services, compose
+from chat.sse import compact
+from chat.wire import parse
+from chatapi.aws.errors import AwsError
+from chatapi.catalogue import read_policy
+from chatapi.errors import ApiError, BadRequest, Forbidden, InternalError, NotFound, RequestTooLarge, Unavailable
+from chatapi.logs import log_error
+from chatapi.verdict import INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict
+from chatapi_runtime import Context, Response
+
+_services: Services | None = None
+_MARGIN_SECONDS = 10.0
+"""Kept back from the function's own deadline, so that a late answer is still stored and settled."""
+
+
+def _ready() -> Services:
+    global _services  # noqa: PLW0603 - one composition per process is what a warm function is
+    if _services is None:
+        _services = compose()
+    return _services
+
+
+def handler(event: dict[str, Any], context: Context) -> Response:
+    """Answer one request. Never raises: what goes wrong becomes an error in the one shape."""
+    request_id = event["requestContext"]["requestId"]
+    headers = {
+        "x-request-id": request_id,
+        "privacy-policy-version": read_policy("versions")["current"],
+        "content-type": "application/json",
+        "cache-control": "no-store",
+    }
+    account: Account | None = None
+    try:
+        verdict = Verdict.from_context(event["requestContext"]["authorizer"])
+        headers.update(verdict.ratelimit)
+        services = _ready()
+        account = services.account(verdict)
+        _enforce(verdict)
+        more, body = _route(event, context, services, verdict, account)
+    except Exception as error:  # noqa: BLE001 - the one place where faults become answers
+        if account is not None:
+            account.settle(0)  # nothing was generated, or the generation has settled already
+        refusal = _as_refusal(error, request_id)
+        headers.update(refusal.headers)
+        return Response(refusal.status, headers, iter([refusal.body()]))
+    headers.update(more)
+    return Response(200, headers, body)
+
+
+def _enforce(verdict: Verdict) -> None:
+    if verdict.outcome == INSUFFICIENT_SCOPE:
+        raise Forbidden
+    if verdict.outcome == REQUEST_TOO_LARGE:
+        raise RequestTooLarge
+    if verdict.outcome != OK:
+        raise InternalError
+
+
+def _as_refusal(error: Exception, request_id: str) -> ApiError:
+    if isinstance(error, ApiError):
+        if error.status >= 500:
+            log_error("refused", error, function="chat", request_id=request_id, code=error.code, status=error.status)
+        return error
+    log_error("failed", error, function="chat", request_id=request_id)
+    return Unavailable() if isinstance(error, AwsError) else InternalError()
+
+
+Answered = tuple[dict[str, str], Iterator[bytes]]
+
+
+def _route(event: dict[str, Any], context: Context, services: Services, verdict: Verdict, account: Account) -> Answered:
+    method, resource = event["httpMethod"], event["resource"]
+    if (method, resource) == ("POST", "/v1/chat/completions"):
+        body = _body(event)
+        timeout = max(1.0, context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS)
+        answer = services.chat.create(parse(body), len(body), verdict, account, timeout)
+        return answer.headers, answer.body
+    query = event.get("queryStringParameters") or {}
+    wanted = (event.get("pathParameters") or {}).get("id", "")
+    project, stored = verdict.project, services.stored
+    reads: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
+        ("GET", "/v1/models"): lambda: {
+            "object": "list",
+            "data": [m.public() for m in services.registry.models.values()],
+        },
+        ("GET", "/v1/models/{id}"): lambda: services.registry.get(wanted).public(),
+        ("GET", "/v1/chat/completions"): lambda: stored.list(project, query),
+        ("GET", "/v1/chat/completions/{id}"): lambda: stored.retrieve(project, wanted),
+        ("GET", "/v1/chat/completions/{id}/messages"): lambda: stored.messages(project, wanted, query),
+        ("DELETE", "/v1/chat/completions/{id}"): lambda: stored.delete(project, wanted),
+    }
+    read = reads.get((method, resource))
+    if read is None or len(wanted) > 128:
+        raise NotFound
+    return {}, iter([compact(read())])
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    if len(text) > MAX_BODY_BYTES * 4 // 3 + 4:
+        raise RequestTooLarge
+    try:
+        body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except (binascii.Error, UnicodeEncodeError):
+        raise BadRequest("The body is not valid JSON.", code="invalid_json") from None
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestTooLarge
+    return body

@@ -1,0 +1,72 @@
+"""The models on offer: policy/models.toml, less what this stage does not have or no live agreement covers (SHR-3)."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+from chatapi.catalogue import read_policy
+from chatapi.errors import Forbidden, ModelNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model: its public id, the provider's kind ('openai' or 'bedrock'), who processes it, its id there, its size,
+    and `extra` fields of its requests."""
+
+    id: str
+    provider: str
+    processor: str
+    upstream: str
+    context: int
+    created: int
+    region: str
+    training: bool
+    extra: dict[str, Any]
+
+    def public(self) -> dict[str, Any]:
+        """The wire shape of GET /v1/models/{id}."""
+        return {"id": self.id, "object": "model", "created": self.created, "owned_by": self.processor}
+
+
+class Registry:
+    """The models of a stage. `openai` says whether an OpenAI-compatible server is configured."""
+
+    def __init__(self, stage: str, *, openai: bool, region: str) -> None:
+        processors = read_policy("processors")["processors"]
+        self._agreements = {name: entry["agreement"] for name, entry in processors.items()}
+        self.models: dict[str, Model] = {}
+        for name, entry in read_policy("models")["models"].items():
+            if stage not in entry["stages"] or (entry["provider"] == "openai" and not openai):
+                continue
+            processor = processors[entry["processor"]]
+            self.models[name] = Model(
+                id=name,
+                provider=entry["provider"],
+                processor=entry["processor"],
+                upstream=entry["upstream"],
+                context=entry["context"],
+                created=entry["created"],
+                region=region if processor["region"] == "home" else processor["region"],
+                training=processor["training"],
+                extra=entry.get("extra", {}),
+            )
+
+    def get(self, name: str) -> Model:
+        """The model, or ModelNotFound."""
+        model = self.models.get(name)
+        if model is None:
+            raise ModelNotFound
+        return model
+
+    def permitted(self, model: Model, today: datetime.date) -> Model:
+        """The model, if its processor's agreement is signed and live. Forbidden otherwise: nothing is sent there."""
+        agreement = self._agreements[model.processor]
+        if not agreement["signed"] <= today < agreement["expires"]:
+            raise Forbidden(
+                "The agreement with this model's processor is not in force, so nothing is sent to it.",
+                code="processor_not_permitted",
+                param="model",
+            )
+        return model

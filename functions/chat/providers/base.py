@@ -1,0 +1,217 @@
+"""The port to a model provider: pure values in, pure events out.
+
+::
+
+    ProviderError
+    ├── ProviderUnavailable      before acceptance: not reached, failed, throttled, misconfigured
+    ├── ProviderRejected         before acceptance: this request cannot be served (context_length, bad_request)
+    └── ProviderBroken           after acceptance: the stream failed, raised by the iteration
+
+Texts are fixed: an upstream's own message may quote the prompt. What holds content does not show it in a repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer's text."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStart:
+    """The model begins to call a tool. ``index`` counts the calls of this answer from 0."""
+
+    index: int
+    id: str
+    name: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolArguments:
+    """A piece of the JSON text of a call's arguments."""
+
+    index: int
+    fragment: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Why the model stopped. Comes once, after all content."""
+
+    reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of the call; the last event. ``prompt_tokens`` include ``cached_tokens``, as OpenAI counts them.
+
+    ``estimated`` when the upstream did not say: a token for each piece of the answer, and one for each four characters
+    of the prompt.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    estimated: bool = False
+
+
+Event: TypeAlias = Text | ToolStart | ToolArguments | Finish | Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One completion to ask for. ``messages``, ``tools`` and the rest have OpenAI's wire shape and are validated.
+
+    ``model`` is the upstream's id, ``user`` a pseudonym (never what the caller sent), ``extra`` holds further accepted
+    parameters of OpenAI's (``presence_penalty``, ``logit_bias``, …) that an adapter may be unable to pass on.
+    """
+
+    model: str
+    messages: tuple[dict[str, Any], ...] = field(repr=False)
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = field(default=(), repr=False)
+    tools: tuple[dict[str, Any], ...] | None = field(default=None, repr=False)
+    tool_choice: str | dict[str, Any] | None = field(default=None, repr=False)
+    response_format: dict[str, Any] | None = field(default=None, repr=False)
+    seed: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    user: str | None = field(default=None, repr=False)
+
+
+class Stream(Protocol):
+    """The events of an accepted call: content, then exactly one :class:`Finish`, then exactly one :class:`Usage`."""
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events as they arrive, once. Raises :class:`ProviderBroken`."""
+
+    def close(self) -> None:
+        """Stop the upstream if it still runs. Harmless when repeated."""
+
+
+class Provider(Protocol):
+    """A model provider."""
+
+    def open(self, call: Call, *, timeout: float) -> Stream:
+        """Return once the provider has accepted the call; ``timeout`` (seconds) bounds everything, the stream included.
+
+        Raises :class:`ProviderUnavailable` or :class:`ProviderRejected`.
+        """
+
+
+class ProviderError(Exception):
+    """A provider did not do what it was asked."""
+
+    text = "the model provider failed"
+
+    def __init__(self) -> None:
+        super().__init__(self.text)
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider cannot serve now. ``retryable`` is False where waiting does not help: credentials, a wrong model."""
+
+    text = "the model provider is unavailable"
+
+    def __init__(self, *, retryable: bool = True) -> None:
+        super().__init__()
+        self.retryable = retryable
+
+
+class Rejection(StrEnum):
+    """Why a provider will not serve a request."""
+
+    CONTEXT_LENGTH = "context_length"
+    BAD_REQUEST = "bad_request"
+
+
+class ProviderRejected(ProviderError):
+    """The provider refuses this request, and would again."""
+
+    text = "the model provider rejected the request"
+
+    def __init__(self, reason: Rejection) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class ProviderBroken(ProviderError):
+    """An accepted stream failed, was cut short, or ran out of time."""
+
+    text = "the model provider broke off"
+
+
+class Hangup(Protocol):
+    """What a stream reads from: closed when nobody listens, finished when all was said."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+    def finish(self) -> None:
+        """Keep the connection if it can be used again."""
+
+
+class AcceptedStream:
+    """Adapters' :class:`Stream`: makes the ending of ``events`` what the port promises, whatever the upstream left out.
+
+    ``events`` may bring Finish and Usage several times, in any order, or no Usage. Without any Finish it is broken; a
+    failure after it takes nothing from the answer, so it is not reported.
+    """
+
+    def __init__(self, events: Iterator[Event], upstream: Hangup, call: Call) -> None:
+        self._events = events
+        self._upstream = upstream
+        self._call = call
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events as they arrive, once. Raises :class:`ProviderBroken`."""
+        finish: Finish | None = None
+        usage: Usage | None = None
+        pieces = 0
+        try:
+            try:
+                for event in self._events:
+                    if isinstance(event, Finish):
+                        finish = event
+                    elif isinstance(event, Usage):
+                        usage = event
+                    else:
+                        pieces += not isinstance(event, ToolStart)
+                        yield event
+            except ProviderBroken:
+                if finish is None:
+                    raise
+            if finish is None:
+                raise ProviderBroken
+            yield finish
+            yield usage or Usage(estimate_prompt_tokens(self._call.messages), pieces, estimated=True)
+            self._upstream.finish()
+        finally:
+            self._upstream.close()
+
+    def close(self) -> None:
+        """Stop the upstream if it still runs."""
+        self._upstream.close()
+
+
+def estimate_prompt_tokens(messages: Iterable[dict[str, Any]]) -> int:
+    """One token for each four characters of text in ``messages``, at least one."""
+    return max(1, sum(map(_characters, messages)) // 4)
+
+
+def _characters(message: dict[str, Any]) -> int:
+    content = message.get("content") or ""
+    parts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
+    calls = [call.get("function", {}).get("arguments", "") for call in message.get("tool_calls") or ()]
+    return sum(len(text) for text in (*parts, *calls) if isinstance(text, str))

@@ -1,0 +1,164 @@
+"""Amazon Bedrock over ConverseStream (Amazon Bedrock API reference, "ConverseStream")."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from chat.providers.base import (
+    AcceptedStream,
+    Call,
+    Event,
+    Finish,
+    FinishReason,
+    ProviderBroken,
+    ProviderError,
+    ProviderRejected,
+    ProviderUnavailable,
+    Rejection,
+    Stream,
+    Text,
+    ToolArguments,
+    ToolStart,
+    Usage,
+)
+from chat.providers.converse import to_converse
+from chat.providers.eventstream import EventStreamDecoder, EventStreamError, Message
+from chatapi.aws import AwsClient, AwsUnavailable
+from chatapi.aws.errors import TransportError
+from chatapi.aws.sigv4 import encode_segment
+from chatapi.aws.transport import Response
+
+_FINISH: dict[str, FinishReason] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+}
+_TOO_LONG = ("too long", "context length", "context window", "maximum tokens", "too many input tokens")
+_HEADERS = {"content-type": "application/json", "accept": "application/vnd.amazon.eventstream"}
+
+
+class BedrockProvider:
+    """Bedrock through ``client``, an :class:`AwsClient` of ``bedrock-runtime``. No user id is sent: Bedrock needs none.
+
+    ``read_timeout`` (seconds) bounds each wait for bytes.
+    """
+
+    def __init__(self, client: AwsClient, *, read_timeout: float = 60.0) -> None:
+        self._client = client
+        self._read_timeout = read_timeout
+
+    def open(self, call: Call, *, timeout: float) -> Stream:
+        """Send the call; return once Bedrock answered 200 and its first event is no exception."""
+        accepted = self._ask(call, timeout)
+        if isinstance(accepted, ProviderError):
+            raise accepted  # outside any handler: a cause may quote content
+        return accepted
+
+    def _ask(self, call: Call, timeout: float) -> AcceptedStream | ProviderError:
+        deadline = time.monotonic() + timeout
+        wait = min(timeout, self._read_timeout)
+        body = json.dumps(to_converse(call), separators=(",", ":")).encode()
+        target = f"/model/{encode_segment(call.model)}/converse-stream"
+        failure: ProviderError | None
+        try:
+            status, headers, response = self._client.open("POST", target, body, _HEADERS, timeout=wait)
+        except AwsUnavailable:
+            return ProviderUnavailable()
+        try:
+            if status == 200:
+                messages = _messages(response, deadline, self._read_timeout)
+                first = next(messages)
+                failure = _first_failure(first)
+                if failure is None:
+                    return AcceptedStream(_events(first, messages), response, call)
+            else:
+                failure = _refused(status, headers.get("x-amzn-errortype", ""), response.read())
+        except (TransportError, ProviderBroken, StopIteration):
+            failure = ProviderUnavailable()
+        response.close()
+        return failure
+
+
+def _messages(response: Response, deadline: float, read_timeout: float) -> Iterator[Message]:
+    decoder = EventStreamDecoder()
+    try:
+        while True:
+            remaining = deadline - time.monotonic()
+            chunk = response.read1(timeout=min(remaining, read_timeout)) if remaining > 0 else b""
+            if not chunk:
+                break
+            yield from decoder.feed(chunk)
+        broken = not decoder.empty
+    except (TransportError, EventStreamError):
+        broken = True
+    if broken:
+        response.close()
+        raise ProviderBroken
+
+
+def _events(first: Message, rest: Iterator[Message]) -> Iterator[Event]:
+    translator = _Translator()
+    try:
+        yield from translator.events(first)
+        for message in rest:
+            yield from translator.events(message)
+        broken = False
+    except (ValueError, TypeError, KeyError, AttributeError):
+        broken = True
+    if broken:
+        raise ProviderBroken
+
+
+class _Translator:
+    """From Converse's events to the port's, for one stream."""
+
+    def __init__(self) -> None:
+        self._tools: dict[int, int] = {}  # content block to tool call: blocks of text count too, tool calls do not
+
+    def events(self, message: Message) -> Iterator[Event]:
+        if message.headers.get(":message-type") != "event":
+            raise ProviderBroken
+        data: dict[str, Any] = json.loads(message.payload)
+        match message.headers.get(":event-type"):
+            case "contentBlockDelta":
+                delta = data["delta"]
+                if delta.get("text"):
+                    yield Text(delta["text"])
+                elif delta.get("toolUse", {}).get("input"):
+                    yield ToolArguments(self._tools[data["contentBlockIndex"]], delta["toolUse"]["input"])
+            case "contentBlockStart" if "toolUse" in data.get("start", {}):
+                tool = data["start"]["toolUse"]
+                index = self._tools[data["contentBlockIndex"]] = len(self._tools)
+                yield ToolStart(index, tool["toolUseId"], tool["name"])
+            case "messageStop":
+                yield Finish(_FINISH.get(data["stopReason"], "stop"))
+            case "metadata":
+                yield _usage(data["usage"])
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    """Bedrock counts what came from or went into its prompt cache apart; OpenAI counts it in."""
+    cached = int(usage.get("cacheReadInputTokens") or 0)
+    written = int(usage.get("cacheWriteInputTokens") or 0)
+    return Usage(int(usage["inputTokens"]) + cached + written, int(usage["outputTokens"]), cached)
+
+
+def _first_failure(first: Message) -> ProviderError | None:
+    """Bedrock may answer 200 and then refuse in the first event: that is no acceptance."""
+    if first.headers.get(":message-type") == "event":
+        return None
+    kind = str(first.headers.get(":exception-type") or "")
+    return _refused(400 if kind == "validationException" else 500, kind, first.payload)
+
+
+def _refused(status: int, kind: str, body: bytes) -> ProviderError:
+    if status in (400, 413, 422) and not kind.lower().startswith(("servicequota", "throttling")):
+        text = body.decode("utf-8", "replace").lower()
+        too_long = any(words in text for words in _TOO_LONG)
+        return ProviderRejected(Rejection.CONTEXT_LENGTH if too_long else Rejection.BAD_REQUEST)
+    return ProviderUnavailable(retryable=status not in (401, 403, 404))

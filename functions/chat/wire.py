@@ -1,0 +1,178 @@
+"""The request body of POST /v1/chat/completions, as OpenAI's clients send it.
+
+Unknown fields are accepted and ignored, known ones are strict. What is valid goes on as plain dictionaries; the bounds
+are ours. An error names the field by its path, and of the request nothing but that path.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, with_config
+from typing_extensions import TypedDict
+
+from chatapi.errors import BadRequest
+from chatapi.verdict import DEFAULT_OUTPUT_TOKENS
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+@with_config(ConfigDict(extra="allow"))
+class Part(TypedDict):
+    """A content part: text, image_url, input_audio, file or refusal, with the field of that name."""
+
+    type: Literal["text", "image_url", "input_audio", "file", "refusal"]
+
+
+class FunctionCall(TypedDict):
+    """The function of a tool call: a name and its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    """A tool call that the assistant made."""
+
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class Message(TypedDict):
+    """One message, of any role."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool"]
+    content: NotRequired[str | list[Part] | None]
+    name: NotRequired[str]
+    tool_calls: NotRequired[list[ToolCall]]
+    tool_call_id: NotRequired[str]
+    refusal: NotRequired[str | None]
+
+
+class Function(TypedDict):
+    """A function that the model may call."""
+
+    name: Name
+    description: NotRequired[str | None]
+    parameters: NotRequired[dict[str, Any]]
+    strict: NotRequired[bool | None]
+
+
+class Tool(TypedDict):
+    """A tool on offer. Functions alone; OpenAI's custom tools are refused by their type."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class StreamOptions(BaseModel):
+    """`stream_options`."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """The body, validated."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    model: Name
+    messages: Annotated[list[Message], Field(min_length=1, max_length=4096)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=1)] | None = None
+    stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
+    tools: Annotated[list[Tool], Field(max_length=128)] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: dict[str, Any] | None = None
+    seed: int | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: Literal[False] | None = None
+    user: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    safety_identifier: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    store: bool | None = None
+    metadata: (
+        Annotated[
+            dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+            Field(max_length=16),
+        ]
+        | None
+    ) = None
+
+    @field_validator("user", "safety_identifier")
+    @classmethod
+    def _encodable(cls, value: str | None) -> str | None:
+        """A lone surrogate is valid JSON and no valid Unicode: it could not be hashed."""
+        if value is not None:
+            value.encode()
+        return value
+
+    @property
+    def output_tokens(self) -> int:
+        """The cap on the answer: `max_completion_tokens`, else `max_tokens`, else 1024."""
+        return self.max_completion_tokens or self.max_tokens or DEFAULT_OUTPUT_TOKENS
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with a usage chunk."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+_KNOWN = frozenset(
+    [*ChatRequest.model_fields, *StreamOptions.model_fields]
+    + [name for shape in (Part, Message, ToolCall, FunctionCall, Tool, Function) for name in shape.__annotations__]
+)
+_FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "tool_choice"))
+
+
+def parse(body: bytes | None) -> ChatRequest:
+    """The request of a body. BadRequest with a stable code and the field's path."""
+    try:
+        return ChatRequest.model_validate_json(body or b"")
+    except ValidationError as error:
+        # Not chained: pydantic's own text could quote the input in its context.
+        raise refusal(error) from None
+    except (ValueError, RecursionError):
+        raise _INVALID_JSON from None
+
+
+_INVALID_JSON = BadRequest("The body is not valid JSON.", code="invalid_json")
+
+
+def refusal(error: ValidationError) -> BadRequest:
+    """The first problem as an OpenAI-shaped 400."""
+    problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    kind, param = problem["type"], path(problem["loc"])
+    if kind == "json_invalid":
+        return _INVALID_JSON
+    if kind == "missing":
+        return BadRequest("A required parameter is missing.", code="missing_required_parameter", param=param)
+    if kind == "too_short":
+        return BadRequest("The array is empty.", code="empty_array", param=param)
+    if kind.endswith(("_type", "_parsing")) or kind.startswith("model_"):
+        return BadRequest("The parameter has the wrong type.", code="invalid_type", param=param)
+    return BadRequest("The parameter's value is not supported here.", code="invalid_value", param=param)
+
+
+def path(loc: tuple[str | int, ...]) -> str | None:
+    """`messages[0].content` from pydantic's location. Only names of our own models get in: a key of `metadata`, say,
+    was made up by the caller and stays out."""
+    out = ""
+    for step in loc:
+        if isinstance(step, int):
+            out += f"[{step}]"
+        elif step in _KNOWN:
+            out += ("." if out else "") + step
+            if step in _FREE:
+                break
+    return out or None

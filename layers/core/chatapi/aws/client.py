@@ -1,0 +1,204 @@
+"""Signed calls to AWS: the JSON protocols of DynamoDB, KMS, Secrets Manager and Step Functions, and plain REST."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+
+from chatapi.aws.credentials import AmbientCredentials
+from chatapi.aws.errors import AwsError, AwsUnavailable, TransportError
+from chatapi.aws.sigv4 import Signer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from http.client import HTTPMessage
+    from typing import Any
+
+    from chatapi.aws.credentials import Credentials
+    from chatapi.aws.transport import Response
+
+# service: (name in the environment, target prefix, JSON version). The first column is the SDKs' service id
+# (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+_SERVICES = {
+    "bedrock": ("BEDROCK_RUNTIME", "", ""),
+    "dynamodb": ("DYNAMODB", "DynamoDB_20120810", "1.0"),
+    "kms": ("KMS", "TrentService", "1.1"),
+    "secretsmanager": ("SECRETS_MANAGER", "secretsmanager", "1.1"),
+    "states": ("SFN", "AWSStepFunctions", "1.0"),
+}
+# The name in a signature differs from the name in the address for one service.
+_SIGNING_NAMES = {"bedrock-runtime": "bedrock"}
+_THROTTLED = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+_BACKOFF, _LONGEST_BACKOFF = 0.05, 1.0
+
+
+class AwsClient:
+    """A client of one service in one region.
+
+    ``timeout`` (seconds) bounds the connect and each wait of one attempt. ``attempts`` counts the first one: a failed
+    connection, a timeout, a 5xx and a throttle are tried again after a short pause with full jitter, so a write must be
+    conditional, idempotent or harmless when it happens twice. ``calls`` counts calls (not attempts) by operation.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        region: str,
+        endpoint: str | None = None,
+        credentials: Callable[[], Credentials] | None = None,
+        timeout: float = 2.0,
+        attempts: int = 2,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        from chatapi.aws.transport import Transport  # loads http.client and ssl: a client may never be made
+
+        signing_name = _SIGNING_NAMES.get(service, service)
+        if signing_name not in _SERVICES:
+            raise ValueError("unknown AWS service")
+        if attempts < 1:
+            raise ValueError("attempts must be at least 1")
+        env_name, self._target, self._json_version = _SERVICES[signing_name]
+        endpoint = (
+            endpoint
+            or os.environ.get(f"AWS_ENDPOINT_URL_{env_name}")
+            or os.environ.get("AWS_ENDPOINT_URL")
+            or f"https://{service}.{region}.amazonaws.com"
+        )
+        self._transport = Transport(endpoint, timeout=timeout)
+        self._signer = Signer(signing_name, region)
+        self._credentials = credentials or AmbientCredentials()
+        self._attempts = attempts
+        self._sleep = sleep
+        self.calls: Counter[str] = Counter()
+
+    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Call an operation of a JSON service, ``client.call("GetItem", {...})``, and return its output.
+
+        Payload and output are in wire form: DynamoDB items as attribute values, KMS and binary values as base64 text.
+        Raises :class:`AwsError` when AWS refuses, :class:`AwsUnavailable` when it cannot answer.
+        """
+        self.calls[operation] += 1
+        body = json.dumps(payload, separators=(",", ":")).encode()
+        headers = {
+            "host": self._transport.host,
+            "content-type": f"application/x-amz-json-{self._json_version}",
+            "x-amz-target": f"{self._target}.{operation}",
+        }
+        failure = AwsUnavailable("ConnectionFailed")
+        for attempt in range(self._attempts):
+            self._pause(attempt)
+            try:
+                response = self._send("POST", "/", headers, body, None)
+                output = _parse(response.read())
+            except TransportError as error:
+                failure = _unreachable(error)
+                continue
+            if response.status == 200 and output is not None:
+                return output
+            refusal = _refusal(response, output)
+            if not isinstance(refusal, AwsUnavailable):
+                raise refusal
+            failure = refusal
+        raise failure
+
+    def open(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> tuple[int, HTTPMessage, Response]:
+        """Send a REST request; return status, headers and the response to read, stream or close.
+
+        ``target`` is path and query as they go on the wire (:func:`chatapi.aws.sigv4.encode_segment`). What AWS
+        refused comes back with its status, what it could not do raises :class:`AwsUnavailable`. A request that was
+        sent and not answered is not repeated: what it started may still be running, and be charged.
+        """
+        self.calls[target.partition("?")[0].rpartition("/")[2]] += 1
+        all_headers = {"host": self._transport.host}
+        all_headers.update((name.lower(), value) for name, value in (headers or {}).items())
+        failure = AwsUnavailable("ConnectionFailed")
+        for attempt in range(self._attempts):
+            self._pause(attempt)
+            try:
+                response = self._send(method, target, all_headers, body, timeout)
+                if response.status < 500 and response.status != 429:
+                    return response.status, response.headers, response
+                output = _parse(response.read())
+            except TransportError as error:
+                failure = _unreachable(error)
+                if error.sent:
+                    break
+                continue
+            failure = AwsUnavailable(_code(response, output), response.status)
+        raise failure
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._transport.close()
+
+    def _send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float | None
+    ) -> Response:
+        amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        signed = self._signer.sign(self._credentials(), method, target, headers=headers, body=body, amz_date=amz_date)
+        return self._transport.send(method, target, signed, body, timeout=timeout)
+
+    def _pause(self, attempt: int) -> None:
+        if attempt:
+            # os.urandom, because SnapStart would clone the state of the random module into every function.
+            jitter = int.from_bytes(os.urandom(4), "big") / 2**32
+            self._sleep(jitter * min(_LONGEST_BACKOFF, _BACKOFF * 2 ** (attempt - 1)))
+
+
+def _parse(data: bytes) -> dict[str, Any] | None:
+    try:
+        output = json.loads(data or b"{}")
+    except ValueError:
+        return None
+    return output if isinstance(output, dict) else None
+
+
+def _unreachable(error: TransportError) -> AwsUnavailable:
+    return AwsUnavailable("Timeout" if error.timed_out else "ConnectionFailed")
+
+
+def _refusal(response: Response, output: dict[str, Any] | None) -> AwsError:
+    code = _code(response, output)
+    status = response.status
+    if status == 200 or status >= 500 or status == 429 or code in _THROTTLED:
+        return AwsUnavailable(code, status)
+    reasons = (output or {}).get("CancellationReasons") or ()
+    return AwsError(
+        code,
+        status,
+        item=(output or {}).get("Item"),
+        reasons=tuple(_name(reason.get("Code", "None")) for reason in reasons),
+    )
+
+
+def _code(response: Response, output: dict[str, Any] | None) -> str:
+    """``com.amazonaws.dynamodb.v20120810#SomeException`` or ``SomeException:http://…`` → ``SomeException``."""
+    found = response.headers.get("x-amzn-errortype") or (output or {}).get("__type") or (output or {}).get("code")
+    return _name(str(found or "").partition(":")[0].rpartition("#")[2])
+
+
+def _name(code: str) -> str:
+    """Only a name may get into an exception's text, whatever the peer sends."""
+    return code if code.isascii() and code.isalnum() and len(code) <= 64 else "InvalidResponse"

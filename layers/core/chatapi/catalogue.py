@@ -1,0 +1,140 @@
+"""The data catalogue: every store, kind of record and field, from `policy/`. What it does not name cannot be written.
+
+Export, erasure, retention and the record of processing (GDPR Art. 30) are read from this one place, so none of them
+can forget a store.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from chatapi.store.items import Change, Item, Key, Table
+
+POLICY = Path(__file__).parent / "policy"
+_DAY = 86400
+
+
+class NotInCatalogue(RuntimeError):
+    """A kind or field that the catalogue does not name was about to be written. Names neither value nor field."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record, as policy/catalogue.toml describes it. `days`: its retention, None for the live ones."""
+
+    name: str
+    store: str
+    key: str
+    fields: frozenset[str]
+    purpose: str
+    export: bool
+    erase: str
+    why: str
+    encrypted: frozenset[str]
+    days: int | None
+
+    def allows(self, field: str) -> bool:
+        """Whether a field is named, exactly or by a pattern such as `r0_*`."""
+        return field in self.fields or any("*" in name and fnmatchcase(field, name) for name in self.fields)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The stores (name → CloudFormation resource) and the kinds."""
+
+    stores: dict[str, str]
+    kinds: dict[str, Kind]
+
+    def of_store(self, store: str) -> list[Kind]:
+        """The kinds kept in a store."""
+        return [kind for kind in self.kinds.values() if kind.store == store]
+
+
+@cache
+def read_policy(name: str) -> dict[str, Any]:
+    """A file of policy/, parsed once per process."""
+    return tomllib.loads((POLICY / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue of this build. ValueError where it contradicts itself."""
+    raw, days = read_policy("catalogue"), read_policy("retention")["days"]
+    purposes = read_policy("purposes")["purposes"]
+    stores = {name: str(store["resource"]) for name, store in raw["stores"].items()}
+    kinds = {}
+    for name, kind in raw["kinds"].items():
+        if kind["store"] not in stores or kind["purpose"] not in purposes:
+            raise ValueError("a kind names an unknown store or purpose: " + name)
+        if kind["erase"] not in ("delete", "shred", "keep", "none"):
+            raise ValueError("a kind must say how an erasure ends it: " + name)
+        if kind["erase"] in ("keep", "none") and not kind.get("why"):
+            raise ValueError("a kind that outlives an erasure must say why: " + name)
+        kinds[name] = Kind(
+            name=name,
+            store=kind["store"],
+            key=kind["key"],
+            fields=frozenset(kind["fields"]),
+            purpose=kind["purpose"],
+            export=kind["export"],
+            erase=kind["erase"],
+            why=kind.get("why", ""),
+            encrypted=frozenset(kind.get("encrypted", ())),
+            days=days.get(name),
+        )
+    return Catalogue(stores, kinds)
+
+
+def expiry(kind: str, now: float, ceiling_days: int | None = None) -> int:
+    """When a record of a kind ends, POSIX seconds. A ceiling can only tighten the term (MSG-2, RET-1)."""
+    days = catalogue().kinds[kind].days
+    if days is None:
+        raise NotInCatalogue("a kind without a retention term")
+    return int(now) + _DAY * (days if ceiling_days is None else min(days, ceiling_days))
+
+
+class Catalogued:
+    """A table that takes only what the catalogue names for its store. Wraps any `Table`."""
+
+    def __init__(self, table: Table, store: str) -> None:
+        self._table = table
+        self._kinds = {kind.name: kind for kind in catalogue().of_store(store)}
+        # Reading and deleting need no gate; they are the table's own.
+        self.get = table.get
+        self.query = table.query
+        self.delete_all = table.delete_all
+
+    def put(self, item: Item, *, absent: bool = False) -> None:
+        """See Table; NotInCatalogue where a kind or field is not named."""
+        self._check(item)
+        self._table.put(item, absent=absent)
+
+    def put_all(self, items: Sequence[Item]) -> None:
+        """See Table; NotInCatalogue before anything is written."""
+        for item in items:
+            self._check(item)
+        self._table.put_all(items)
+
+    def update(self, pk: str, sk: str | None, change: Change) -> Item:
+        """See Table. The change carries its `kind` in `put` or `default`, or `expect`s it."""
+        touched = {**change.put, **change.default, **change.add}
+        self._check({**touched, "kind": touched.get("kind") or change.expect.get("kind")})
+        return self._table.update(pk, sk, change)
+
+    def _check(self, item: Item) -> None:
+        kind = self._kinds.get(item.get("kind", ""))
+        if kind is None or not all(kind.allows(field) for field in item):
+            raise NotInCatalogue("a kind or field that policy/catalogue.toml does not name")
+
+
+def delete_rows(table: Table, rows: Iterable[Item], sort: str = "sk") -> int:
+    """Delete rows and say how many."""
+    keys: list[Key] = [(row["pk"], row[sort]) for row in rows]
+    table.delete_all(keys)
+    return len(keys)

@@ -1,0 +1,1 @@
+"""Throttling in one conditional write: windows, admission, settlement. See docs/limits.md."""

@@ -1,0 +1,170 @@
+"""Admission: one conditional UpdateItem authenticates a key and applies every limit together.
+
+    authorizer ──UpdateItem(condition: key ∧ state ∧ every counter ∧ slots)──▶ item
+        ok      → the counters are debited, a slot is taken, ALL_NEW says what remains
+        refused → nothing changed; ALL_OLD says why, in the order: key, state, slots, minutes, quota
+
+Source: Amazon DynamoDB Developer Guide, "Condition expressions" and "Update expressions"; measured in docs/limits.md.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from chatapi.limits import windows as w
+
+SLOT_BYTES = 12
+
+
+class Debit(NamedTuple):
+    """What a request takes: 'chat' takes a request, tokens and a slot, 'read' one request, 'rights' its own bucket."""
+
+    kind: str
+    tokens: int = 0
+
+
+class Refusal(NamedTuple):
+    """Why a request was refused. `retry_after` in seconds; `final`: waiting does not help."""
+
+    reason: str  # key | suspended | concurrency | requests | tokens | quota
+    retry_after: float = 0.0
+    final: bool = False
+
+
+class Plan(NamedTuple):
+    """An admission about to be tried: the request to DynamoDB and what settling it will need."""
+
+    update: dict[str, Any]
+    counters: tuple[tuple[w.Window, int], ...]
+    slot: bytes
+
+
+def new_slot(deadline: float) -> bytes:
+    """A slot id of 12 bytes: the deadline (POSIX seconds, big-endian) and 8 random bytes. It heals by its age."""
+    return struct.pack(">I", int(deadline)) + os.urandom(8)
+
+
+def dead_slots(slots: Sequence[bytes], now: float) -> frozenset[bytes]:
+    """The slots whose deadline has passed: their function was killed before it could settle."""
+    return frozenset(slot for slot in slots if struct.unpack(">I", slot[:4])[0] < now)
+
+
+def counters_of(debit: Debit, now: float) -> tuple[tuple[w.Window, int], ...]:
+    """The windows a debit touches, each with the amount."""
+    if debit.kind == "rights":
+        return tuple((window, 1) for window in w.rights_per_minute(now))
+    requests = [(window, 1) for window in (*w.requests_per_minute(now), w.requests_per_day(now))]
+    if debit.kind == "read":
+        return tuple(requests)
+    tokens = [(window, debit.tokens) for window in (*w.tokens_per_minute(now), w.tokens_per_month(now))]
+    return (*requests, *tokens)
+
+
+def plan(
+    table: str,
+    project: str,
+    kid: str,
+    key_hash: bytes,
+    debit: Debit,
+    now: float,
+    slot_deadline: float,
+    stale: Sequence[str] = (),
+) -> Plan:
+    """The one conditional update. `stale` are expired windows seen in an earlier answer; removed in passing."""
+    from chatapi.aws.av import to_av
+
+    counters = counters_of(debit, now)
+    names = {"#k": "k_" + kid, "#h": "h", "#e": "e"}
+    values: dict[str, Any] = {":kh": to_av(key_hash), ":now": to_av(int(now)), ":one": to_av(1)}
+    conditions = ["#k.#h = :kh", "#k.#e > :now"]
+    sets = []
+    for index, (window, amount) in enumerate(counters):
+        name, value = f"#b{index}", ":one" if amount == 1 else ":est"
+        names[name] = window.name
+        if value == ":est":
+            values[value] = to_av(amount)
+        sets.append(f"{name} = if_not_exists({name}, {window.limit}) - {value}")
+        conditions.append(f"({name} >= {value} OR (attribute_not_exists({name}) AND {window.limit} >= {value}))")
+    expression = "SET " + ", ".join(sets)
+    slot = b""
+    if debit.kind != "rights":
+        values[":A"] = to_av("A")
+        conditions.append("st = :A")
+    if debit.kind == "chat":
+        slot = new_slot(slot_deadline)
+        values[":rid"] = to_av(frozenset({slot}))
+        expression += " ADD inf :rid"
+        conditions.append("(attribute_not_exists(inf) OR size(inf) < conc)")
+    touched = {window.name for window, _ in counters}
+    for index, name in enumerate(name for name in stale if name not in touched):
+        names[f"#x{index}"] = name
+        expression += (" REMOVE " if index == 0 else ", ") + f"#x{index}"
+    update = {
+        "TableName": table,
+        "Key": {"pk": to_av(project_key(project))},
+        "UpdateExpression": expression,
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+        "ReturnValues": "ALL_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    return Plan(update, counters, slot)
+
+
+def project_key(project: str) -> str:
+    """The partition key of a project's item."""
+    return "p#" + project
+
+
+def explain(item: Mapping[str, Any] | None, kid: str, key_hash: bytes, attempt: Plan, now: float) -> Refusal:
+    """Why DynamoDB refused, from the item as it stood (ALL_OLD). The key is judged before limits are told."""
+    key = (item or {}).get("k_" + kid)
+    if item is None or not key or not hmac.compare_digest(key["h"], key_hash) or key["e"] <= now:
+        return Refusal("key")
+    if ":A" in attempt.update["ExpressionAttributeValues"] and item.get("st") != "A":
+        return Refusal("suspended", final=True)
+    short = [(window, amount) for window, amount in attempt.counters if _left(item, window) < amount]
+    quota = [window for window, _ in short if window.limit in ("rpd", "tpmo")]
+    if quota:
+        return Refusal("quota", min(60.0, quota[0].remaining), final=True)
+    if short:
+        # A single request above the whole limit can never pass: say so instead of letting the client wait for ever.
+        final = any(amount > int(item.get(window.limit, 0)) for window, amount in short)
+        reason = "tokens" if short[0][0].limit == "tpm" else "requests"
+        return Refusal(reason, max(window.remaining for window, _ in short), final=final)
+    return Refusal("concurrency", 1.0)
+
+
+def _left(item: Mapping[str, Any], window: w.Window) -> int:
+    return int(item.get(window.name, item.get(window.limit, 0)))
+
+
+def heal(table: str, project: str, dead: frozenset[bytes]) -> dict[str, Any]:
+    """The update that takes dead slots out of a project's set."""
+    from chatapi.aws.av import to_av
+
+    return {
+        "TableName": table,
+        "Key": {"pk": to_av(project_key(project))},
+        "UpdateExpression": "DELETE inf :dead",
+        "ConditionExpression": "attribute_exists(pk)",
+        "ExpressionAttributeValues": {":dead": to_av(dead)},
+    }
+
+
+def ratelimit_headers(item: Mapping[str, Any], now: float) -> dict[str, str]:
+    """OpenAI's `x-ratelimit-*` headers from a project's item: integers, and durations such as `12ms` or `6m0s`."""
+    out = {}
+    for what, pair in (("requests", w.requests_per_minute(now)), ("tokens", w.tokens_per_minute(now))):
+        limit = int(item.get(pair[0].limit, 0))
+        left = [_left(item, window) for window in pair]
+        used = [window.remaining for window, rest in zip(pair, left, strict=True) if rest < limit]
+        out[f"x-ratelimit-limit-{what}"] = str(limit)
+        out[f"x-ratelimit-remaining-{what}"] = str(max(0, min(left)))
+        out[f"x-ratelimit-reset-{what}"] = w.duration(max(used, default=0.0))
+    return out

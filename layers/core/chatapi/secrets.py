@@ -1,0 +1,32 @@
+"""Secrets Manager, one secret per purpose, read lazily and once per warm function.
+
+Nothing is read at import: what init leaves in memory is frozen into a SnapStart snapshot.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Caller(Protocol):
+    """The one thing needed of an AWS client: call an operation with a payload."""
+
+    def call(self, operation: str, payload: dict[str, object]) -> dict[str, object]:
+        """The answer of the service as a dictionary."""
+        ...
+
+
+class Secrets:
+    """Reads secrets by ARN through a lean client (AWS Secrets Manager API, GetSecretValue)."""
+
+    def __init__(self, client: Caller) -> None:
+        self._client = client
+        self._known: dict[str, bytes] = {}
+
+    def get(self, arn: str) -> bytes:
+        """The secret's value as bytes. The client's errors pass: without its secret a function fails closed."""
+        known = self._known.get(arn)
+        if known is None:
+            known = str(self._client.call("GetSecretValue", {"SecretId": arn})["SecretString"]).encode()
+            self._known[arn] = known
+        return known

@@ -1,0 +1,135 @@
+"""Stored completions: the one way to the `completion` and `locator` rows of the Records table.
+
+    save:  read the Vault ─▶ seal ─▶ chunks ─▶ locator ─▶ read the Vault again ─▶ closed meanwhile? take it back
+                                     (the locator comes last: without it nothing is visible)
+    load:  locator ─▶ read the Vault (410 where the subject was erased) ─▶ chunks ─▶ open
+
+A body may be larger than a DynamoDB item (400 KB), so it lies in chunks; the index and the number of chunks are part
+of the encryption context, so a missing, doubled or exchanged chunk does not open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from chatapi.catalogue import expiry
+from chatapi.clock import Clock
+from chatapi.errors import NotFound
+from chatapi.store.items import Item, Key, Table
+from chatapi.store.keys import COMPLETION, chunk_attribute, completion_sk, locator_pk, subject_pk
+from chatapi.vault import SubjectErased, SubjectFrozen, SubjectHandle, Vault
+
+CHUNK_BYTES = 350 * 1024
+TABLE = "records"
+_PAGE = 50
+
+
+class Stored(NamedTuple):
+    """A stored completion: its id and its decrypted body (the bytes that were saved)."""
+
+    id: str
+    body: bytes
+
+
+class Completions:
+    """The repository. `table` is the catalogued Records table."""
+
+    def __init__(self, table: Table, vault: Vault, clock: Clock) -> None:
+        self._table = table
+        self._vault = vault
+        self._clock = clock
+
+    def open_for(self, project: str, subject: str) -> SubjectHandle:
+        """The right to store for a subject, asked for before any work is done: SubjectFrozen during an erasure."""
+        return self._vault.writer(project, subject)
+
+    def save(self, handle: SubjectHandle, completion_id: str, body: bytes, ceiling_days: int | None = None) -> int:
+        """Seal and write; returns when it expires (POSIX seconds). SubjectFrozen where an erasure came in between:
+        then nothing of it is left behind."""
+        now = self._clock.now()
+        ttl = expiry("completion", now, ceiling_days)
+        pk = subject_pk(handle.project, handle.subject, handle.generation)
+        parts = [body[start : start + CHUNK_BYTES] for start in range(0, len(body), CHUNK_BYTES)] or [b""]
+        rows: list[Item] = []
+        for index, part in enumerate(parts):
+            sk = completion_sk(completion_id, index)
+            sealed = handle.seal(TABLE, pk, sk, chunk_attribute(index, len(parts)), 1, part)
+            rows.append({"pk": pk, "sk": sk, "kind": "completion", "body": sealed, "ttl": ttl})
+        locator = {
+            "pk": locator_pk(handle.project),
+            "sk": completion_id,
+            "kind": "locator",
+            "subject": handle.subject,
+            "generation": handle.generation,
+            "chunks": len(parts),
+            "ttl": ttl,
+        }
+        self._table.put_all([*rows, locator])
+        if not self._vault.still_open(handle):
+            self._remove(locator)
+            raise SubjectFrozen
+        return ttl
+
+    def load(self, project: str, completion_id: str) -> Stored:
+        """The completion, if it is this project's: NotFound otherwise, SubjectErased where its key is gone."""
+        return self._open(self._locator(project, completion_id))
+
+    def delete(self, project: str, completion_id: str) -> None:
+        """Delete it: NotFound where it is not this project's."""
+        self._remove(self._locator(project, completion_id))
+
+    def list(
+        self,
+        project: str,
+        *,
+        after: str | None = None,
+        limit: int = 20,
+        descending: bool = False,
+        wanted: Callable[[bytes], bool] = lambda body: True,
+    ) -> tuple[list[Stored], bool]:
+        """A page in order of creation, and whether there is more. `wanted` filters on the decrypted body."""
+        found: list[Stored] = []
+        for stored in self._all(project, after, descending):
+            if wanted(stored.body):
+                if len(found) == limit:
+                    return found, True
+                found.append(stored)
+        return found, False
+
+    def _all(self, project: str, after: str | None, descending: bool) -> Iterator[Stored]:
+        while True:
+            page = self._table.query(locator_pk(project), after=after, limit=_PAGE, descending=descending)
+            for locator in page:
+                try:
+                    yield self._open(locator)
+                except (SubjectErased, NotFound):
+                    continue  # an erasure is on its way through these rows, or a write was cut off
+            if len(page) < _PAGE:
+                return
+            after = page[-1]["sk"]
+
+    def _locator(self, project: str, completion_id: str) -> Item:
+        locator = self._table.get(locator_pk(project), completion_id)
+        if locator is None:
+            raise NotFound
+        return locator
+
+    def _open(self, locator: Item) -> Stored:
+        project, count = locator["pk"].partition("#")[2], locator["chunks"]
+        handle = self._vault.reader(project, locator["subject"], locator["generation"])
+        pk = subject_pk(project, locator["subject"], locator["generation"])
+        rows = self._table.query(pk, f"{COMPLETION}{locator['sk']}#")
+        if len(rows) != count:
+            raise NotFound
+        parts = [
+            handle.open(TABLE, pk, row["sk"], chunk_attribute(index, count), 1, row["body"])
+            for index, row in enumerate(rows)
+        ]
+        return Stored(locator["sk"], b"".join(parts))
+
+    def _remove(self, locator: Item) -> None:
+        project = locator["pk"].partition("#")[2]
+        pk = subject_pk(project, locator["subject"], locator["generation"])
+        keys: list[Key] = [(pk, completion_sk(locator["sk"], index)) for index in range(locator["chunks"])]
+        self._table.delete_all([*keys, (locator["pk"], locator["sk"])])

@@ -1,0 +1,49 @@
+"""The subject's day row: what was disclosed to whom (GDPR Art. 15(1)(c), commitment SHR-2) and how much was used.
+
+One row for a subject, recipient and UTC day, written by one update; further chats of the day add to its counters.
+"""
+
+from __future__ import annotations
+
+from chatapi.catalogue import expiry, read_policy
+from chatapi.clock import Clock, day_of
+from chatapi.store.items import Change, Table
+from chatapi.store.keys import UNDATED, alias_sk, day_sk, subject_pk
+
+
+class Days:
+    """The repository of day rows and of aliases, rows that need no key. `table`: catalogued Records."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def disclose(self, project: str, subject: str, recipient: str, tokens_in: int, tokens_out: int) -> None:
+        """Record a chat whose messages went to `recipient` (a name of policy/processors.toml)."""
+        now = self._clock.now()
+        processor = read_policy("processors")["processors"][recipient]
+        purpose = processor["purposes"][0]
+        self._table.update(
+            subject_pk(project, subject, UNDATED),
+            day_sk(day_of(now), recipient),
+            Change(
+                default={
+                    "kind": "day",
+                    "categories": processor["categories"],
+                    "purpose": purpose,
+                    "basis": read_policy("purposes")["purposes"][purpose]["basis"],
+                    "ttl": expiry("day", now),
+                },
+                add={"requests": 1, "tokens_in": tokens_in, "tokens_out": tokens_out},
+            ),
+        )
+
+    def alias(self, project: str, subject: str, primary: str) -> None:
+        """Remember that `subject` is the same person as `primary`, so that either selector finds the data."""
+        row = {
+            "pk": subject_pk(project, subject, UNDATED),
+            "sk": alias_sk(primary),
+            "kind": "alias",
+            "ttl": expiry("alias", self._clock.now()),
+        }
+        self._table.put(row)

@@ -1,0 +1,82 @@
+"""The keys of the rows, in one place: the writers, the readers and the erasure must agree on them.
+
+`#` separates the parts. Ids are base62 or hexadecimal, a date is `YYYYMMDD`, a recipient is a name of
+policy/processors.toml, so no part holds the separator and every key parses in one way.
+
+    Records     s#{project}#{subject}#{generation}   completion#{id}#{chunk}     generation: a number
+                s#{project}#{subject}#-              day#{date}#{recipient}      rows without a generation
+                s#{project}#{subject}#-              alias#{subject}
+                s#{project}#{subject}#hold           {case}#{id}#{chunk}         rows kept under a legal hold
+                l#{project}                          {completion id}             locators
+    Requests    r#{project}                          {case}
+                h#{project}#{subject}                {hold}
+"""
+
+from __future__ import annotations
+
+UNDATED = "-"
+"""Stands for the generation of rows that have none: kinds `day` and `alias`."""
+
+HOLD = "hold"
+"""Stands for the generation of the rows that a legal hold keeps."""
+
+COMPLETION = "completion#"
+DAY = "day#"
+ALIAS = "alias#"
+"""What the sort keys of those kinds begin with."""
+
+
+def subject_pk(project: str, subject: str, generation: int | str) -> str:
+    """The partition of one generation of a data subject's rows; `generation` is a number, UNDATED or HOLD."""
+    return f"s#{project}#{subject}#{generation}"
+
+
+def completion_sk(completion_id: str, index: int) -> str:
+    """The sort key of chunk `index` (from 0) of a stored completion."""
+    return f"{COMPLETION}{completion_id}#{index:04d}"
+
+
+def completion_of(sk: str) -> tuple[str, int]:
+    """The completion id and the chunk's index that `completion_sk` made the key of."""
+    _, completion_id, index = sk.split("#")
+    return completion_id, int(index)
+
+
+def chunk_attribute(index: int, count: int) -> str:
+    """The attribute of a chunk in its encryption context: chunk `index` of `count`, so that none can go missing."""
+    return f"body:{index}/{count}"
+
+
+def day_sk(date: str, recipient: str) -> str:
+    """The sort key of what a recipient was given on a day (`YYYYMMDD`, UTC)."""
+    return f"{DAY}{date}#{recipient}"
+
+
+def recipient_of(sk: str) -> str:
+    """The recipient of a `day_sk`."""
+    return sk.rpartition("#")[2]
+
+
+def alias_sk(subject: str) -> str:
+    """The sort key of an alias: `subject` is the same person under another selector."""
+    return ALIAS + subject
+
+
+def held_sk(case: str, completion_id: str, index: int) -> str:
+    """The sort key of a chunk of a completion that a legal hold keeps."""
+    return f"{case}#{completion_id}#{index:04d}"
+
+
+def locator_pk(project: str) -> str:
+    """The partition of a project's locators: completion id → the subject's partition."""
+    return f"l#{project}"
+
+
+def case_pk(project: str) -> str:
+    """The partition of a project's data-rights cases."""
+    return f"r#{project}"
+
+
+def hold_pk(project: str, subject: str) -> str:
+    """The partition of the legal holds on a data subject."""
+    return f"h#{project}#{subject}"

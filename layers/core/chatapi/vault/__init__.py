@@ -1,0 +1,39 @@
+"""The vault: envelope encryption per data subject. Specification: docs/vault-format.md.
+
+Callers need `Vault` and the `SubjectHandle` it gives, the four refusals, and the subject ids. The ports' real adapters,
+`chatapi.vault.dynamo` and `chatapi.vault.kms`, are imported by a function's composition root only: nothing here loads
+an AWS client.
+"""
+
+from __future__ import annotations
+
+from chatapi.vault.errors import Conflict, InvalidCiphertext, KeyUnavailable, SubjectErased, SubjectFrozen
+from chatapi.vault.format import OVERHEAD, Context, SubjectKeyMaterial, open_, seal
+from chatapi.vault.keyring import SubjectHandle, Vault, key_context
+from chatapi.vault.lp import lp
+from chatapi.vault.ports import KeyService, State, Tombstone, VaultItem, WrapStore
+from chatapi.vault.subjects import project_pepper, subject_id
+
+__all__ = [
+    "OVERHEAD",
+    "Conflict",
+    "Context",
+    "InvalidCiphertext",
+    "KeyService",
+    "KeyUnavailable",
+    "State",
+    "SubjectErased",
+    "SubjectFrozen",
+    "SubjectHandle",
+    "SubjectKeyMaterial",
+    "Tombstone",
+    "Vault",
+    "VaultItem",
+    "WrapStore",
+    "key_context",
+    "lp",
+    "open_",
+    "project_pepper",
+    "seal",
+    "subject_id",
+]

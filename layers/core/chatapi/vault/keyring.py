@@ -1,0 +1,211 @@
+"""Who may seal and open for a subject now. Every call reads the Vault item first; only the KMS unwrap is cached.
+
+handle = vault.writer(project, subject)            # reads the item; opens a generation where there is none
+blob = handle.seal("records", pk, sk, "body", 1, data)
+…write the row…
+if not vault.still_open(handle): …take the row back…
+
+handle = vault.reader(project, subject, generation)
+data = handle.open("records", pk, sk, "body", 1, blob)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from chatapi.clock import Clock
+from chatapi.vault.cache import CachedKey, UnwrapCache
+from chatapi.vault.errors import Conflict, InvalidCiphertext, KeyUnavailable, SubjectErased, SubjectFrozen
+from chatapi.vault.format import Places, SubjectKeyMaterial, front, keyver_of, open_at, seal_at
+from chatapi.vault.lp import lp
+from chatapi.vault.ports import KeyService, State, VaultItem, WrapStore
+
+_RACES = 4
+"""How often `writer` starts again after losing a race. Each loss means that another writer got on."""
+
+_PLACES = 64
+"""Encoded contexts that a handle keeps."""
+
+
+def key_context(project: str, subject: str, generation: int) -> dict[str, str]:
+    """The encryption context of a subject key: opaque ids only, since CloudTrail shows it in clear."""
+    return {"tenant": project, "subject": subject, "generation": str(generation), "purpose": "subject-key"}
+
+
+class Vault:
+    """Gives handles. `keys` and `wraps` are ports; `cache_size` bounds the unwrapped keys held in memory.
+
+    All methods raise KeyUnavailable where a port does not answer: nothing is read or written without the key.
+    """
+
+    def __init__(self, wraps: WrapStore, keys: KeyService, clock: Clock, *, cache_size: int = 256) -> None:
+        self._wraps = wraps
+        self._keys = keys
+        self._clock = clock
+        self._cache = UnwrapCache(clock, cache_size)
+
+    def writer(self, project: str, subject: str) -> SubjectHandle:
+        """A handle of the subject's open generation; opens the first, or after an erasure the next one.
+
+        SubjectFrozen while an erasure is under way.
+        """
+        for _ in range(_RACES):
+            item = self._read(project, subject)
+            if item is None or item.state is State.ERASED:
+                try:
+                    return self._opened(project, subject, item.generation + 1 if item else 1)
+                except Conflict:
+                    continue
+            if item.state is State.FROZEN:
+                self._cache.drop(project, subject)
+                raise SubjectFrozen
+            return SubjectHandle(self, item, self._unwrapped(item, item.keyver))
+        raise KeyUnavailable
+
+    def reader(self, project: str, subject: str, generation: int) -> SubjectHandle:
+        """A handle to read rows of `generation`, also while it is frozen (an erasure takes its inventory then).
+
+        SubjectErased where that generation is closed, or not in the Vault at all.
+        """
+        item = self._alive(project, subject, generation)
+        return SubjectHandle(self, item, self._unwrapped(item, item.keyver))
+
+    def still_open(self, handle: SubjectHandle) -> bool:
+        """Was the generation open after the write? A consistent read. False: the writer takes back what it wrote.
+
+        Frozen counts as closed, since the inventory of the erasure may have passed the new row already.
+        """
+        item = self._read(handle.project, handle.subject)
+        return item is not None and item.generation == handle.generation and item.state is State.ACTIVE
+
+    def _read(self, project: str, subject: str) -> VaultItem | None:
+        """The item as it is now. Keys that it no longer holds leave the cache here."""
+        item = self._wraps.get(project, subject)
+        alive = item is not None and item.state is not State.ERASED
+        self._cache.drop(project, subject, keep=item.generation if item and alive else None)
+        return item
+
+    def _alive(self, project: str, subject: str, generation: int) -> VaultItem:
+        item = self._read(project, subject)
+        if item is None:
+            raise SubjectErased
+        if item.generation != generation or item.state is State.ERASED:
+            raise SubjectErased(item.closed_at(generation))
+        return item
+
+    def _opened(self, project: str, subject: str, generation: int) -> SubjectHandle:
+        plain, wrapped, key_arn = self._keys.generate(key_context(project, subject, generation))
+        item = self._wraps.create(project, subject, generation, wrapped, key_arn, now=self._clock.now())
+        digest = self._digest(item, item.keyver)
+        return SubjectHandle(self, item, self._cache.put(digest, (project, subject, generation), _material(plain)))
+
+    def _unwrapped(self, item: VaultItem, keyver: int) -> CachedKey:
+        digest = self._digest(item, keyver)
+        entry = self._cache.get(digest)
+        if entry is None:
+            context = key_context(item.project, item.subject, item.generation)
+            material = _material(self._keys.unwrap(item.wraps[keyver], context, item.key_arn))
+            entry = self._cache.put(digest, (item.project, item.subject, item.generation), material)
+        return entry
+
+    def _digest(self, item: VaultItem, keyver: int) -> bytes:
+        """SHA-256 over all that the unwrap depends on, so that a wrap moved to another subject does not pass warm."""
+        if keyver not in item.wraps:
+            raise InvalidCiphertext
+        context: Mapping[str, str] = key_context(item.project, item.subject, item.generation)
+        pairs = [text for pair in sorted(context.items()) for text in pair]
+        return hashlib.sha256(lp(item.key_arn, *pairs, item.wraps[keyver])).digest()
+
+
+class SubjectHandle:
+    """The right to seal and open for one generation of one subject, for the length of a request. Made by `Vault`.
+
+    It holds no key longer than the cache may: a handle older than 300 s reads the Vault item again and unwraps again.
+    """
+
+    __slots__ = ("_item", "_keys", "_keyver", "_monotonic", "_places", "_vault")
+
+    def __init__(self, vault: Vault, item: VaultItem, key: CachedKey) -> None:
+        self._vault = vault
+        self._item = item
+        self._keyver = front(item.keyver)
+        self._keys = {self._keyver: key}
+        self._monotonic = vault._clock.monotonic
+        self._places: dict[tuple[str, str, str, int], Places] = {}
+
+    def __repr__(self) -> str:
+        return "<SubjectHandle>"
+
+    @property
+    def project(self) -> str:
+        """The tenant."""
+        return self._item.project
+
+    @property
+    def subject(self) -> str:
+        """The subject's id."""
+        return self._item.subject
+
+    @property
+    def generation(self) -> int:
+        """The generation whose rows this handle serves. It is part of their partition key."""
+        return self._item.generation
+
+    def seal(  # noqa: PLR0917 - the context in its own order, then the data
+        self, table: str, pk: str, sk: str, attribute: str, revision: int, plaintext: bytes
+    ) -> bytes:
+        """`plaintext` encrypted for that attribute of that row: 75 bytes more.
+
+        SubjectFrozen, SubjectErased or KeyUnavailable where the subject may not be written any more.
+        """
+        material = self._material(self._keyver)
+        if self._item.state is not State.ACTIVE:
+            raise SubjectFrozen
+        return seal_at(material, self._keyver, self._at(table, pk, attribute, revision), sk, plaintext)
+
+    def open(  # noqa: PLR0917 - as in `seal`
+        self, table: str, pk: str, sk: str, attribute: str, revision: int, sealed: bytes
+    ) -> bytes:
+        """The plain text of `sealed`, if it was sealed for that very place; InvalidCiphertext otherwise.
+
+        SubjectErased or KeyUnavailable where the key is gone meanwhile or does not answer.
+        """
+        return open_at(self._material(sealed[:3]), self._at(table, pk, attribute, revision), sk, sealed)
+
+    def open_all(self, table: str, pk: str, attribute: str, rows: Iterable[tuple[str, int, bytes]]) -> list[bytes]:
+        """`open` for many rows (sk, revision, sealed) of one partition, a history for instance. All open or none."""
+        plain: list[bytes] = []
+        material = places = keyver = last = None
+        for sk, revision, sealed in rows:
+            if material is None or sealed[:3] != keyver:
+                keyver = sealed[:3]
+                material = self._material(keyver)
+            if places is None or revision != last:
+                last = revision
+                places = self._at(table, pk, attribute, revision)
+            plain.append(open_at(material, places, sk, sealed))
+        return plain
+
+    def _at(self, table: str, pk: str, attribute: str, revision: int) -> Places:
+        places = self._places.get((table, pk, attribute, revision))
+        if places is None:
+            if len(self._places) == _PLACES:
+                self._places.clear()
+            places = self._places[table, pk, attribute, revision] = Places(self.project, table, pk, attribute, revision)
+        return places
+
+    def _material(self, keyver: bytes) -> SubjectKeyMaterial:
+        key = self._keys.get(keyver)
+        if key is None or self._monotonic() >= key.until:
+            if key is not None:
+                self._item = self._vault._alive(self.project, self.subject, self.generation)
+            key = self._keys[keyver] = self._vault._unwrapped(self._item, keyver_of(keyver))
+        return key.material
+
+
+def _material(key: bytes) -> SubjectKeyMaterial:
+    try:
+        return SubjectKeyMaterial(key)
+    except ValueError:
+        raise KeyUnavailable from None

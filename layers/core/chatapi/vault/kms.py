@@ -1,0 +1,57 @@
+"""`KeyService` on AWS KMS (AWS KMS API Reference, "GenerateDataKey" and "Decrypt")."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from chatapi.aws import AwsError
+from chatapi.vault.errors import InvalidCiphertext, KeyUnavailable
+
+# Another context, an altered wrap, or a wrap of another key: KMS tells the third apart, callers are not to.
+_REFUSED = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
+
+
+class Client(Protocol):
+    """What is used of `chatapi.aws.AwsClient`."""
+
+    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """One signed call of a JSON service; AwsError where it is refused or unanswered."""
+        ...
+
+
+class KmsKeys:
+    """Wraps new keys under `key_id` (the alias of the current epoch), behind `client`, a client of `kms`."""
+
+    def __init__(self, client: Client, key_id: str) -> None:
+        self._client = client
+        self._key_id = key_id
+
+    def generate(self, context: Mapping[str, str]) -> tuple[bytes, bytes, str]:
+        """See `KeyService`. 64 bytes, since HKDF with SHA-512 wants a key of at least its hash's length."""
+        output = self._call(
+            "GenerateDataKey", {"KeyId": self._key_id, "NumberOfBytes": 64, "EncryptionContext": dict(context)}
+        )
+        return b64decode(output["Plaintext"]), b64decode(output["CiphertextBlob"]), str(output["KeyId"])
+
+    def unwrap(self, wrapped: bytes, context: Mapping[str, str], key_arn: str) -> bytes:
+        """See `KeyService`. Naming the key makes KMS refuse a wrap that was made under any other."""
+        output = self._call(
+            "Decrypt",
+            {
+                "KeyId": key_arn,
+                "CiphertextBlob": b64encode(wrapped).decode(),
+                "EncryptionContext": dict(context),
+                "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+            },
+        )
+        return b64decode(output["Plaintext"])
+
+    def _call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._client.call(operation, payload)
+        except AwsError as error:
+            refused = error.code in _REFUSED
+        # Outside the handler, so that the refusal carries no cause.
+        raise InvalidCiphertext if refused else KeyUnavailable

@@ -1,0 +1,73 @@
+"""The verdict: what the authorizer hands to the functions behind it, as API Gateway's flat strings.
+
+The limiter has read the project's item anyway, so everything a request needs of it travels along and nobody reads it
+again. (API Gateway, "Output from an API Gateway Lambda authorizer": context values are strings, numbers or booleans.)
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+OK = "ok"
+INSUFFICIENT_SCOPE = "insufficient_scope"
+REQUEST_TOO_LARGE = "request_too_large"
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+DEFAULT_OUTPUT_TOKENS = 1024
+"""Reserved for a chat's answer, and its cap where the request names none."""
+
+
+def estimate(content_length: int | None) -> int:
+    """Tokens to reserve for an unread body: about four bytes make a token; an unknown length counts as full."""
+    size = MAX_BODY_BYTES if content_length is None else min(content_length, MAX_BODY_BYTES)
+    return size // 4 + DEFAULT_OUTPUT_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Who calls and what is allowed. `reserved` in tokens, `slot` 12 bytes or empty, `deadline` POSIX seconds."""
+
+    project: str
+    kid: str
+    outcome: str = OK
+    scopes: frozenset[str] = frozenset()
+    retention: str = "none"
+    region: str = ""
+    slot: bytes = b""
+    token_windows: tuple[str, ...] = ()
+    reserved: int = 0
+    ratelimit: Mapping[str, str] = field(default_factory=dict)
+
+    def to_context(self) -> dict[str, str]:
+        """The flat context. Rate limit headers keep their own names behind `rl.`."""
+        out = {
+            "project": self.project,
+            "kid": self.kid,
+            "outcome": self.outcome,
+            "scopes": " ".join(sorted(self.scopes)),
+            "retention": self.retention,
+            "region": self.region,
+            "slot": base64.b64encode(self.slot).decode(),
+            "windows": ",".join(self.token_windows),
+            "reserved": str(self.reserved),
+        }
+        out.update({"rl." + name.removeprefix("x-ratelimit-"): value for name, value in self.ratelimit.items()})
+        return out
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, str]) -> Verdict:
+        """Read a context back. KeyError or ValueError where it was not made by `to_context`: a fault, fail closed."""
+        return cls(
+            project=context["project"],
+            kid=context["kid"],
+            outcome=context["outcome"],
+            scopes=frozenset(context["scopes"].split()),
+            retention=context["retention"],
+            region=context["region"],
+            slot=base64.b64decode(context["slot"], validate=True),
+            token_windows=tuple(name for name in context["windows"].split(",") if name),
+            reserved=int(context["reserved"]),
+            ratelimit={"x-ratelimit-" + k[3:]: v for k, v in context.items() if k.startswith("rl.")},
+        )

@@ -1,0 +1,68 @@
+"""What a streaming handler receives and returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+PRELUDE_END = b"\0" * 8
+"""Parts the JSON prelude from the body (AWS: "Response streaming for Lambda proxy integrations")."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP response whose body is produced while it is sent.
+
+    ``body`` yields ``bytes``; each item becomes one chunk on the wire. The loop always closes it, so a generator's
+    ``finally`` runs after the last byte, after a failure and after a broken connection alike.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Iterator[bytes]
+    cookies: tuple[str, ...] = ()
+
+    def prelude(self) -> bytes:
+        """The bytes before the body: one JSON object and eight NUL bytes."""
+        head: dict[str, Any] = {"statusCode": self.status, "headers": dict(self.headers)}
+        if self.cookies:
+            head["cookies"] = list(self.cookies)
+        return json.dumps(head, separators=(",", ":")).encode() + PRELUDE_END
+
+
+def _env(name: str) -> Callable[[], str]:
+    return lambda: os.environ.get(name, "")
+
+
+@dataclass(frozen=True)
+class Context:
+    """The invocation's context, named as in AWS's "Lambda context object in Python"."""
+
+    aws_request_id: str
+    deadline_ms: int
+    invoked_function_arn: str
+    function_name: str = field(default_factory=_env("AWS_LAMBDA_FUNCTION_NAME"))
+    function_version: str = field(default_factory=_env("AWS_LAMBDA_FUNCTION_VERSION"))
+    memory_limit_in_mb: str = field(default_factory=_env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"))
+    log_group_name: str = field(default_factory=_env("AWS_LAMBDA_LOG_GROUP_NAME"))
+    log_stream_name: str = field(default_factory=_env("AWS_LAMBDA_LOG_STREAM_NAME"))
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends this invocation, never negative."""
+        return max(0, self.deadline_ms - int(time.time() * 1000))
+
+
+Handler: TypeAlias = Callable[[dict[str, Any], Context], Response]
+
+_Hook = TypeVar("_Hook", bound=Callable[[], object])
+restore_hooks: list[Callable[[], object]] = []
+
+
+def after_restore(hook: _Hook) -> _Hook:
+    """Register ``hook`` to run once after SnapStart has restored the process; usable as a decorator."""
+    restore_hooks.append(hook)
+    return hook

@@ -1,0 +1,10 @@
+"""The edge: an HTTP front on loopback that does what API Gateway and Lambda do.
+
+``python -m local.edge --config FILE.json`` reads the routes, the authorizer and the gateway responses from the very
+template that is deployed, and runs the functions as processes behind a Lambda Runtime API: awslambdaric for buffered
+ones, the layer's own loop for streaming ones. So the code under test is the code that ships.
+
+Known differences: no caching of authorizer results (a TTL is ignored), no throttling of its own, no idle timeout, only
+Lambda proxy and mock integrations, only Lambda REQUEST authorizers. A route that needs more answers
+``AUTHORIZER_CONFIGURATION_ERROR`` or ``API_CONFIGURATION_ERROR``; it is never let through.
+"""

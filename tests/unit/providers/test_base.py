@@ -1,0 +1,102 @@
+"""Whatever an upstream leaves out, a stream ends with one Finish and one Usage, or it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.providers.base import (
+    AcceptedStream,
+    Call,
+    Event,
+    Finish,
+    ProviderBroken,
+    ProviderRejected,
+    ProviderUnavailable,
+    Rejection,
+    Text,
+    ToolArguments,
+    ToolStart,
+    Usage,
+    estimate_prompt_tokens,
+)
+
+CALL = Call("m", ({"role": "user", "content": "canary-" + "x" * 33},), 10, stop=("canary",), user="canary")
+
+
+class Line:
+    closed = 0
+    finished = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def finish(self) -> None:
+        self.finished += 1
+
+
+def play(*events: Event | ProviderBroken) -> Iterator[Event]:
+    for event in events:
+        if isinstance(event, ProviderBroken):
+            raise event
+        yield event
+
+
+content = st.one_of(
+    st.builds(Text, st.text(min_size=1)), st.just(ToolStart(0, "c", "f")), st.just(ToolArguments(0, "{"))
+)
+ending = st.one_of(st.builds(Finish, st.sampled_from(["stop", "length"])), st.builds(Usage, st.just(7), st.just(9)))
+
+
+@given(st.lists(content | ending), st.booleans())
+def test_the_ending_is_always_the_same(events: list[Event], breaks: bool) -> None:
+    line = Line()
+    stream = AcceptedStream(play(*events, *([ProviderBroken()] if breaks else [])), line, CALL)
+    got: list[Event] = []
+    try:
+        got.extend(iter(stream))
+        broken = False
+    except ProviderBroken:
+        broken = True
+
+    assert broken == (not any(isinstance(event, Finish) for event in events))
+    delivered = [event for event in events if not isinstance(event, Finish | Usage)]
+    if broken:
+        return
+    assert got[:-2] == delivered
+    assert isinstance(got[-2], Finish)
+    assert isinstance(got[-1], Usage)
+    assert got[-1].estimated == (not any(isinstance(event, Usage) for event in events))
+    assert (line.finished, line.closed) == (1, 1)
+
+
+def test_an_estimate_counts_pieces_and_characters() -> None:
+    events = play(Text("a"), ToolStart(0, "c", "f"), ToolArguments(0, "{}"), Finish("stop"))
+    assert list(AcceptedStream(events, Line(), CALL))[-1] == Usage(10, 2, estimated=True)
+    parts = [{"type": "text", "text": "x" * 8}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    assert estimate_prompt_tokens([{"content": parts}, {"content": None}]) == 2
+    assert estimate_prompt_tokens([]) == 1
+
+
+def test_leaving_the_iteration_hangs_up() -> None:
+    line = Line()
+    iterator = iter(AcceptedStream(play(Text("a"), Text("b"), Finish("stop")), line, CALL))
+    next(iterator)
+    iterator.close()  # type: ignore[attr-defined]
+    assert (line.finished, line.closed) == (0, 1)
+
+
+def test_nothing_shows_content() -> None:
+    shown = f"{CALL!r} {Text('canary')!r} {ToolStart(0, 'c', 'canary')!r} {ToolArguments(0, 'canary')!r}"
+    assert "canary" not in shown
+    assert str(ProviderRejected(Rejection.CONTEXT_LENGTH)) == "the model provider rejected the request"
+    assert str(ProviderUnavailable()) == "the model provider is unavailable"
+
+
+def test_events_are_values() -> None:
+    assert Text("a") == Text("a")
+    with pytest.raises(AttributeError):
+        Text("a").text = "b"  # type: ignore[misc]
