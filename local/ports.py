@@ -17,11 +17,11 @@ def require_free(port: int, variable: str) -> None:
         try:
             probe.bind((HOST, port))
         except OSError:
-            raise Refused(f"port {port} is in use; choose another with {variable}=PORT") from None
+            raise Refused(f"port {port} is in use; choose another with {variable}=NUMBER") from None
     # macOS lets a loopback address be bound beside a listener on every address; a connection finds that one.
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
-            raise Refused(f"port {port} is in use; choose another with {variable}=PORT")
+            raise Refused(f"port {port} is in use; choose another with {variable}=NUMBER")
 
 
 def free_port() -> int:

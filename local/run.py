@@ -38,6 +38,7 @@ from local.settings import (
     SECRET_ACCESS_KEY,
     STACK_NAME,
     Settings,
+    aws_environment,
     template_parameters,
 )
 from local.template import BuiltTemplate
@@ -98,14 +99,15 @@ def main() -> int:
         return 1
 
 
-def first_key(stack_file: Path) -> str:
-    """Create the project `local` through the command line, as a developer would; its API key."""
+def first_key(settings: Settings, stack_file: Path) -> dict[str, str]:
+    """Create the project `local` through the command line, as a developer would; its `project_id` and `api_key`."""
     command = [str(ROOT / ".venv" / "bin" / "chatapi"), "projects", "create", "--name", "local", "--rpm", "600"]
     command += ["--tpm", "1000000", "--concurrency", "20", "--retention", "history", "--json"]
-    env = os.environ | {"CHATAPI_STACK": str(stack_file)}
+    env = aws_environment(settings) | {"CHATAPI_STACK_FILE": str(stack_file)}
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-        return str(json.loads(done.stdout)["api_key"])
+        made = json.loads(done.stdout)
+        return {name: str(made[name]) for name in ("project_id", "api_key")}
     except subprocess.TimeoutExpired:
         raise LocalError("the first project could not be made within a minute") from None
     except (ValueError, KeyError, TypeError):
@@ -142,9 +144,9 @@ def _start(settings: Settings, processes: Processes) -> None:
         wait_edge(processes, start_edge(processes, settings, config))
     with progress.step("creating the first project"):
         stack = _stack(settings, deployed, parameters["ModelUrl"])
-        unfinished = settings.scratch / "stack.json"
+        unfinished = settings.scratch / settings.stack_file.name  # without a key: scripts must not find it yet
         write_private(unfinished, stack)
-        stack["api_key"] = first_key(unfinished)
+        stack |= first_key(settings, unfinished)
     write_private(settings.stack_file, stack)
     _say_ready(settings, stack, time.monotonic() - begun)
 
@@ -153,6 +155,7 @@ def _stack(settings: Settings, deployed: Deployed, model_url: str) -> dict[str, 
     return {
         "base_url": settings.base_url,
         "api_key": None,
+        "project_id": None,
         "admin_url": None,
         "portal_url": None,
         "aws_endpoint_url": settings.aws_endpoint,

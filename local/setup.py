@@ -38,6 +38,7 @@ UNREACHABLE = (
     "dns error",
     "error sending request",
     "ProxyError",
+    "(from versions: none)",  # all that pip says where retries are off
 )
 
 
@@ -174,7 +175,7 @@ def _make(environment: Environment, uv: str | None) -> bool:
         python = str(ENVIRONMENTS["dev"].python)
     if uv:
         return _run([uv, "pip", "install", "-q", "--compile-bytecode", "--python", python, *locked], environment.log)
-    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
+    pip = [python, "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check", "--no-input"]
     return _run([*pip, *locked], environment.log)
 
 
@@ -195,7 +196,7 @@ def _add_project(environment: Environment) -> None:
     # sh starts Python: the path in a #! line may have neither spaces nor more than 127 characters.
     command.write_text(
         f"#!/bin/sh\n'''exec' \"{environment.python}\" \"$0\" \"$@\"\n' '''\n"
-        "import sys\n\nfrom chatapi_cli.main import app\n\nsys.exit(app())\n"
+        "import sys\n\nfrom chatapi_cli.main import main\n\nsys.exit(main())\n"
     )
     command.chmod(0o755)
 

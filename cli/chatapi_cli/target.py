@@ -49,11 +49,11 @@ class Target:
 
 
 def find(stack_name: str | None = None) -> Target:
-    """The stack to talk to. `CHATAPI_LOCAL` names another folder than `.local`; a stack name means AWS."""
+    """The stack to talk to. `CHATAPI_STACK_FILE` names another file than `.local/stack.json`; a name means AWS."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    file = Path(os.environ.get("CHATAPI_LOCAL", ".local")) / "stack.json"
+    file = Path(os.environ.get("CHATAPI_STACK_FILE", ".local/stack.json"))
     local: dict[str, Any] = json.loads(file.read_text()) if stack_name is None and file.exists() else {}
     if local:
         session = boto3.Session(local["aws_access_key_id"], local["aws_secret_access_key"], region_name=local["region"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, with_config
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from chatapi.errors import BadRequest
@@ -109,14 +109,6 @@ class ChatRequest(BaseModel):
         | None
     ) = None
 
-    @field_validator("user", "safety_identifier")
-    @classmethod
-    def _encodable(cls, value: str | None) -> str | None:
-        """A lone surrogate is valid JSON and no valid Unicode: it could not be hashed."""
-        if value is not None:
-            value.encode()
-        return value
-
     @property
     def output_tokens(self) -> int:
         """The cap on the answer: `max_completion_tokens`, else `max_tokens`, else 1024."""
@@ -140,21 +132,19 @@ def parse(body: bytes | None) -> ChatRequest:
     try:
         return ChatRequest.model_validate_json(body or b"")
     except ValidationError as error:
-        # Not chained: pydantic's own text could quote the input in its context.
-        raise refusal(error) from None
-    except (ValueError, RecursionError):
-        raise _INVALID_JSON from None
-
-
-_INVALID_JSON = BadRequest("The body is not valid JSON.", code="invalid_json")
+        problem = refusal(error)
+    # Raised outside the handler: as its context, pydantic's error would travel along, and it names the caller's keys.
+    raise problem
 
 
 def refusal(error: ValidationError) -> BadRequest:
     """The first problem as an OpenAI-shaped 400."""
-    problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    # A union reports each of its branches: the one that got furthest is what the caller meant.
+    problem = max(problems, key=lambda found: sum(isinstance(s, int) or s in _KNOWN for s in found["loc"]))
     kind, param = problem["type"], path(problem["loc"])
     if kind == "json_invalid":
-        return _INVALID_JSON
+        return BadRequest("The body is not valid JSON.", code="invalid_json")
     if kind == "missing":
         return BadRequest("A required parameter is missing.", code="missing_required_parameter", param=param)
     if kind == "too_short":

@@ -37,7 +37,7 @@ async def authorize(
     if not all(request.source(source) for source in authorizer.identity_sources):
         raise Refused(Kind.UNAUTHORIZED)
     started = time.perf_counter()
-    event = json.dumps(request.authorizer_event()).encode()
+    event = json.dumps(request.authorizer_event(), ensure_ascii=False).encode()
     try:
         payload = await functions[authorizer.function].invoke(event, request.trace_id).read()
     except FunctionFailed as failure:

@@ -35,11 +35,13 @@ class Function:
         """Hand ``event`` (JSON) to a warm worker, or to a new one while there are fewer than ``max_workers``."""
         invocation = Invocation(event, trace_id)
         if self._idle:
-            self._idle.popitem()[1].set_result(invocation)  # the last to become idle is the warmest
+            worker, asking = self._idle.popitem()  # the last to become idle is the warmest
+            worker.current = invocation
+            asking.set_result(invocation)
             return invocation
         self._waiting.append(invocation)
         self._scale()
-        if len(self._starting) < len(self._waiting):
+        if self._coming() < len(self._waiting):
             asyncio.get_running_loop().call_later(self._queue_seconds, self._expire, invocation)
         return invocation
 
@@ -49,6 +51,7 @@ class Function:
         while self._waiting:
             invocation = self._waiting.popleft()
             if not invocation.finished:
+                worker.current = invocation
                 return invocation
         future: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         self._idle[worker] = future
@@ -69,12 +72,16 @@ class Function:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
 
+    def _coming(self) -> int:
+        """Workers about to ask for work: those that start, and those that have just answered.
+
+        A client that sends one request after the other must meet its warm worker, not a cold start.
+        """
+        busy = sum(worker.current is not None for worker in self._workers)
+        return len(self._workers) - len(self._idle) - busy
+
     def _scale(self) -> None:
-        while (
-            len(self._starting) < len(self._waiting)
-            and len(self._workers) < self.config.max_workers
-            and not self._closed
-        ):
+        while self._coming() < len(self._waiting) and len(self._workers) < self.config.max_workers and not self._closed:
             worker = Worker(self)
             self._workers.add(worker)
             self._starting.add(worker)

@@ -32,7 +32,8 @@ class Resolver:
         if isinstance(value, dict):
             if len(value) == 1:
                 ((name, argument),) = value.items()
-                if name in ("Ref", "Condition") or str(name).startswith("Fn::"):
+                # ``Condition`` is also the name of a block in a policy; only a string is a reference.
+                if name == "Ref" or str(name).startswith("Fn::") or (name == "Condition" and isinstance(argument, str)):
                     return self._call(str(name).removeprefix("Fn::"), argument)
             resolved = {key: self.resolve(item) for key, item in value.items()}
             return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
@@ -51,7 +52,7 @@ class Resolver:
             case "If":
                 return self.resolve(argument[1] if self._condition(argument[0]) else argument[2])
             case "Condition":
-                return self._condition(argument) if argument in self.conditions else {"Condition": argument}
+                return self._condition(argument)
             case "Equals":
                 return str(self.resolve(argument[0])) == str(self.resolve(argument[1]))
             case "Not":

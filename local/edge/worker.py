@@ -109,16 +109,15 @@ class FunctionConfig:
 
 
 class Worker:
-    """One process. ``run`` is its whole life; the pool gives it work when it asks."""
+    """One process. ``run`` is its whole life; the pool gives it work (``current``) when it asks."""
 
     def __init__(self, pool: Function) -> None:
         self._pool = pool
         self._config = pool.config
         self._process: asyncio.subprocess.Process | None = None
-        self._current: Invocation | None = None
+        self.current: Invocation | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._line: Exchange | None = None  # the connection on which the process asked for work
-        self._ended = False
 
     async def run(self) -> None:
         """Start the process and stay until it has ended. OSError if it cannot be started."""
@@ -138,13 +137,12 @@ class Worker:
             await self._process.wait()
         finally:
             server.close()
-            self._ended = True
             self._finish(FunctionFailed(Reason.CRASH))
 
     def terminate(self) -> None:
         """Ask the process to end. One with a request loses its Runtime API instead: a broken connection is what closes
         a streamed body, so that its ``finally`` settles."""
-        if self._current and self._line:
+        if self.current and self._line:
             self._server.close()
             self._line.abort()
         else:
@@ -162,7 +160,7 @@ class Worker:
     async def _runtime_api(self, exchange: Exchange) -> None:
         """AWS: "Using the Lambda runtime API for custom runtimes"."""
         path = exchange.target.removeprefix(_BASE)
-        invocation = self._current
+        invocation = self.current
         if path == "/invocation/next":
             await self._next(exchange)
         elif path == "/restore/next":
@@ -180,9 +178,9 @@ class Worker:
 
     async def _next(self, exchange: Exchange) -> None:
         self._finish(FunctionFailed(Reason.ERROR))  # asking for more without an answer is a failure of the runtime
-        invocation = self._current = await self._pool.next_for(self)
-        if self._ended:  # it died between being chosen and being told
-            return self._finish(FunctionFailed(Reason.CRASH))
+        invocation = await self._pool.next_for(self)
+        if invocation.finished:  # the process died between being chosen and being told
+            return None
         self._line = exchange
         timeout = self._config.timeout
         self._timer = asyncio.get_running_loop().call_later(timeout, self._expire)
@@ -214,9 +212,9 @@ class Worker:
     def _finish(self, failure: FunctionFailed | None) -> None:
         if self._timer:
             self._timer.cancel()
-        if self._current:
-            self._current.finish(failure)
-        self._current = self._timer = None
+        if self.current:
+            self.current.finish(failure)
+        self.current = self._timer = None
 
 
 def _error_message(payload: bytes) -> str:

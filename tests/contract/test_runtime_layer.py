@@ -1,4 +1,4 @@
-"""The runtime layer as ``sam build`` makes it: complete, byte-compiled, and free of anything but the standard library."""
+"""The runtime layer as ``sam build`` makes it: complete, byte-compiled, in need of the standard library alone."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.support.edge_stack import SideChannel
 from tests.support.runtime_api import DEADLINE_MS, Post, RuntimeApi, start_runtime
 
@@ -115,7 +116,7 @@ def test_each_chunk_arrives_before_the_next_is_produced(code: Path, processes: l
     assert prelude["cookies"] == ["a=1"]
     assert post.chunks[1:] == [b"data: %d\n\n" % number for number in range(20)]
     assert post.trailers == {}
-    assert [channel.hear(), channel.hear()] == ["started", "settled"]
+    assert [channel.hear() for _ in range(3)] == ["started", "finished", "settled"]
 
 
 def test_a_failure_before_the_response_is_an_invocation_error(
@@ -137,9 +138,7 @@ def test_a_failure_before_the_response_is_an_invocation_error(
     assert "secret" not in log
 
 
-def test_a_failure_in_mid_stream_is_told_in_the_trailers(
-    code: Path, processes: list[subprocess.Popen[str]]
-) -> None:
+def test_a_failure_in_mid_stream_is_told_in_the_trailers(code: Path, processes: list[subprocess.Popen[str]]) -> None:
     with SideChannel() as channel, RuntimeApi() as api:
         processes.append(start_runtime(api, code, "edge_handlers.stream"))
         api.invoke(wish(channel, tokens=1, then="raise"))
@@ -152,7 +151,7 @@ def test_a_failure_in_mid_stream_is_told_in_the_trailers(
         assert post.trailers["lambda-runtime-function-error-type"] == "RuntimeError"
         error = json.loads(base64.b64decode(post.trailers["lambda-runtime-function-error-body"]))
         assert error == {"errorMessage": "The response ended early.", "errorType": "RuntimeError", "stackTrace": []}
-        assert [channel.hear(), channel.hear()] == ["started", "settled"]
+        assert [channel.hear() for _ in range(3)] == ["started", "finished", "settled"]
         assert "secret" not in stop(processes[0])
 
 
@@ -186,7 +185,11 @@ def test_a_broken_connection_closes_the_body_and_the_loop_goes_on(
 
 @pytest.mark.parametrize(
     ("case", "where", "error_type"),
-    [("not a response", "error", "AttributeError"), ("bad status", "error", "TypeError"), ("text chunk", "trailer", "TypeError")],
+    [
+        ("not a response", "error", "AttributeError"),
+        ("bad status", "error", "TypeError"),
+        ("text chunk", "trailer", "TypeError"),
+    ],
 )
 def test_what_is_no_response_fails_and_its_body_is_closed(
     code: Path, api: RuntimeApi, processes: list[subprocess.Popen[str]], case: str, where: str, error_type: str

@@ -77,7 +77,8 @@ def _tokens(wish: dict[str, Any]) -> Iterator[bytes]:
             for number in range(wish["tokens"]):
                 yield b"data: %d\n\n" % number
                 if not channel.recv(1):
-                    break
+                    return
+            channel.sendall(b"finished\n")
             if wish.get("then") == "raise":
                 raise RuntimeError("a secret of the request")
             if wish.get("then") == "exit":

@@ -68,7 +68,9 @@ def write_config(directory: Path, port: int, **changes: Any) -> Path:
     for distribution in ("awslambdaric", "simplejson", "snapshot-restore-py"):
         for file in files(distribution) or ():
             if not (runtime / file.parts[0]).exists() and not file.parts[0].startswith("."):
-                (runtime / file.parts[0]).symlink_to(Path(str(file.locate())).parents[len(file.parts) - 1] / file.parts[0])
+                (runtime / file.parts[0]).symlink_to(
+                    Path(str(file.locate())).parents[len(file.parts) - 1] / file.parts[0]
+                )
     functions = {}
     for name, item in FUNCTIONS.items():
         env = dict(item.get("env", {}))
@@ -107,23 +109,21 @@ def start_edge(config: Path) -> subprocess.Popen[str]:
     """The edge's process; its stdout is a pipe."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FROM_PARENT": "yes"}
     command = [sys.executable, "-m", "local.edge", "--config", str(config)]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @contextmanager
 def running_edge(directory: Path, **changes: Any) -> Iterator[Edge]:
     """Start an edge, wait until it is ready, stop it at the end and see that it stopped well."""
-    process = start_edge(write_config(directory, free_port(), **changes))
-    assert process.stdout and process.stderr
-    line = process.stdout.readline()
-    assert line.startswith("edge ready "), process.stderr.read()
-    try:
-        yield Edge(line.split()[-1], process, directory / "logs")
-    finally:
-        process.terminate()
-        _, errors = process.communicate(timeout=20)
+    with start_edge(write_config(directory, free_port(), **changes)) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        try:
+            if line.startswith("edge ready "):
+                yield Edge(line.split()[-1], process, directory / "logs")
+        finally:
+            process.terminate()
+            _, errors = process.communicate(timeout=20)
     assert errors == "", errors
 
 
@@ -157,7 +157,8 @@ class SideChannel:
         self._released.sendall(b"." * tokens)
 
     def hear(self) -> str:
-        """The next thing that the function said: ``started``, ``settled``, or empty when it is gone."""
+        """The next thing that the function said: ``started``, ``finished`` when it made every token, ``settled`` when
+        its generator was closed, or empty when it is gone."""
         return self._lines.get(timeout=10)
 
     def _listen(self) -> None:

@@ -47,9 +47,7 @@ class FakeProjects:
         python = condition.replace(" AND ", " and ").replace(" OR ", " or ")
         python = re.sub(r"attribute_not_exists\(([^)]+)\)", lambda m: str(value(m[1]) is None), python)
         python = re.sub(r"attribute_exists\(([^)]+)\)", lambda m: str(value(m[1]) is not None), python)
-        python = re.sub(
-            r"contains\((\S+), (\S+)\)", lambda m: str(value(m[2]) in (value(m[1]) or ())), python
-        )
+        python = re.sub(r"contains\((\S+), (\S+)\)", lambda m: str(value(m[2]) in (value(m[1]) or ())), python)
         python = re.sub(r"size\(([^)]+)\)", lambda m: str(len(value(m[1]) or ())), python)
 
         def compare(match: re.Match[str]) -> str:

@@ -68,7 +68,7 @@ class RuntimeApi:
     @property
     def address(self) -> str:
         """For AWS_LAMBDA_RUNTIME_API."""
-        return "127.0.0.1:%d" % self._server.getsockname()[1]
+        return f"127.0.0.1:{self._server.getsockname()[1]}"
 
     def invoke(self, event: Mapping[str, Any], **headers: str) -> str:
         """Queue an event; returns its request id."""

@@ -3,9 +3,9 @@
     python -m tests.support.scripted_upstream --port 9001
 
 ``POST /v1/chat/completions`` plays the next script of the queue, or :data:`DEFAULT` when it is empty; without
-``stream`` it gives the same whole. Controls, all JSON: ``POST /_script`` queues one script or a list of them (the fields of
-:class:`Script`), ``POST /_release {"count": n}`` lets gated streams go on by n pieces, ``GET /_requests`` tells what was
-asked and what became of it, ``POST /_reset`` forgets everything and frees whoever waits.
+``stream`` it gives the same whole. Controls, all JSON: ``POST /_script`` queues one script or a list of them (the
+fields of :class:`Script`), ``POST /_release {"count": n}`` lets gated streams go on by n pieces, ``GET /_requests``
+tells what was asked and what became of it, ``POST /_reset`` forgets everything and frees whoever waits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST_WAIT = 30.0
 
 @dataclass(frozen=True)
 class Script:
-    """What one answer does. ``gated``: each piece waits for a release. ``echo``: the last message's words are the pieces.
+    """What one answer does. ``gated``: each piece waits for a release. ``echo``: answers with the last message's words.
 
     ``tool_calls`` are ``[name, arguments]`` pairs. Failures: ``status`` other than 200 refuses, with ``error`` as the
     body's error object; ``reset`` drops the connection without an answer; ``cut_after`` and ``error_after`` break off

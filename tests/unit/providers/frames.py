@@ -1,11 +1,18 @@
-"""What Bedrock says, in the encoding it says it in."""
+"""What Bedrock says, in the encoding it says it in, and a knife for streams of bytes."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from binascii import crc32
 from typing import Any
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """``data`` in pieces, cut at any places (taken modulo its length), some of them empty."""
+    marks = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(marks)]
 
 
 def encode(headers: dict[str, Any], payload: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from binascii import crc32
 from typing import Any
 
 import pytest
@@ -10,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.providers.eventstream import EventStreamDecoder, EventStreamError
-from tests.unit.providers.frames import encode, text
-from tests.unit.providers.test_sse import cut
+from tests.unit.providers.frames import cut, encode, text
 
 NUMBERS = {2: 8, 3: 16, 4: 32, 5: 64, 8: 64}
 number = st.sampled_from(list(NUMBERS)).flatmap(
@@ -65,9 +66,6 @@ def test_a_message_cut_short_is_no_end(place: int) -> None:
     ],
 )
 def test_malformed_headers_are_refused(head: bytes) -> None:
-    import struct
-    from binascii import crc32
-
     prelude = struct.pack("!II", 16 + len(head), len(head))
     body = prelude + struct.pack("!I", crc32(prelude)) + head
     with pytest.raises(EventStreamError):

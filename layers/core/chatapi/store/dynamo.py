@@ -85,12 +85,13 @@ class DynamoTable:
     def update(self, pk: str, sk: str | None, change: Change) -> Item:
         """See Table."""
         names: dict[str, str] = {}
+        known: dict[str, str] = {}
         values: dict[str, Any] = {}
 
         def name(attribute: str) -> str:
-            return next((k for k, v in names.items() if v == attribute), None) or names.setdefault(
-                f"#n{len(names)}", attribute
-            )
+            placeholder = known.setdefault(attribute, f"#n{len(known)}")
+            names[placeholder] = attribute
+            return placeholder
 
         def value(plain: Any) -> str:
             values[f":v{len(values)}"] = to_av(plain)

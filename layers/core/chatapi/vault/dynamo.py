@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chatapi.aws import AwsError
-from chatapi.aws.av import Value, from_item, to_item
+from chatapi.aws.av import from_item, to_item
 from chatapi.vault import lifecycle
 from chatapi.vault.errors import Conflict, KeyUnavailable
 from chatapi.vault.ports import State, Tombstone, VaultItem
+
+if TYPE_CHECKING:
+    from chatapi.aws.av import Value
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RACES = 4
@@ -133,18 +136,18 @@ def _tombstone_values(stone: Tombstone) -> dict[str, Value]:
 
 
 def _read(project: str, subject: str, wire: Mapping[str, Any]) -> VaultItem:
-    """KeyUnavailable where the item is not one that this file wrote: it fails closed, and says nothing of the content."""
+    """KeyUnavailable where the item is not one that this file wrote: it fails closed and tells nothing of it."""
     try:
         item = from_item(wire)
         return VaultItem(
             project,
             subject,
-            item["g"],
+            int(item["g"]),
             State(item["st"]),
-            item["kv"],
-            {int(keyver): wrapped for keyver, wrapped in item["w"].items()},
+            int(item["kv"]),
+            {int(keyver): bytes(wrapped) for keyver, wrapped in item["w"].items()},
             item["arn"],
-            item["at"],
+            int(item["at"]),
             {
                 int(generation): Tombstone(
                     stone["at"], stone["case"], stone["arn"], {int(k): digest for k, digest in stone["sha"].items()}
@@ -152,7 +155,7 @@ def _read(project: str, subject: str, wire: Mapping[str, Any]) -> VaultItem:
                 for generation, stone in item["ts"].items()
             },
             item.get("fz"),
-            item["rev"],
+            int(item["rev"]),
         )
     except (KeyError, ValueError, AttributeError, TypeError):
         pass

@@ -76,7 +76,9 @@ class Places:
         try:
             encoded = sk.encode()
         except UnicodeEncodeError:
-            raise ValueError("the text is not valid Unicode") from None
+            encoded = None
+        if encoded is None:  # outside the handler: the cause carries the text
+            raise ValueError("the text is not valid Unicode")
         return b"%b%bs%d:%b%b\x01" % (header, self._before, len(encoded), encoded, self._after)
 
 
@@ -156,4 +158,5 @@ def open_at(subject_key: SubjectKeyMaterial, places: Places, sk: str, sealed: by
     try:
         return AESGCM(key).decrypt(_NONCE, sealed[_BODY:] if size < _LARGE else memoryview(sealed)[_BODY:], header)
     except InvalidTag:
-        raise InvalidCiphertext from None
+        pass
+    raise InvalidCiphertext

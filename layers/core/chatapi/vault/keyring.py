@@ -152,9 +152,7 @@ class SubjectHandle:
         """The generation whose rows this handle serves. It is part of their partition key."""
         return self._item.generation
 
-    def seal(  # noqa: PLR0917 - the context in its own order, then the data
-        self, table: str, pk: str, sk: str, attribute: str, revision: int, plaintext: bytes
-    ) -> bytes:
+    def seal(self, table: str, pk: str, sk: str, attribute: str, revision: int, plaintext: bytes) -> bytes:
         """`plaintext` encrypted for that attribute of that row: 75 bytes more.
 
         SubjectFrozen, SubjectErased or KeyUnavailable where the subject may not be written any more.
@@ -162,16 +160,16 @@ class SubjectHandle:
         material = self._material(self._keyver)
         if self._item.state is not State.ACTIVE:
             raise SubjectFrozen
-        return seal_at(material, self._keyver, self._at(table, pk, attribute, revision), sk, plaintext)
+        places = self._places.get((table, pk, attribute, revision)) or self._at(table, pk, attribute, revision)
+        return seal_at(material, self._keyver, places, sk, plaintext)
 
-    def open(  # noqa: PLR0917 - as in `seal`
-        self, table: str, pk: str, sk: str, attribute: str, revision: int, sealed: bytes
-    ) -> bytes:
+    def open(self, table: str, pk: str, sk: str, attribute: str, revision: int, sealed: bytes) -> bytes:
         """The plain text of `sealed`, if it was sealed for that very place; InvalidCiphertext otherwise.
 
         SubjectErased or KeyUnavailable where the key is gone meanwhile or does not answer.
         """
-        return open_at(self._material(sealed[:3]), self._at(table, pk, attribute, revision), sk, sealed)
+        places = self._places.get((table, pk, attribute, revision)) or self._at(table, pk, attribute, revision)
+        return open_at(self._material(sealed[:3]), places, sk, sealed)
 
     def open_all(self, table: str, pk: str, attribute: str, rows: Iterable[tuple[str, int, bytes]]) -> list[bytes]:
         """`open` for many rows (sk, revision, sealed) of one partition, a history for instance. All open or none."""
@@ -198,7 +196,8 @@ class SubjectHandle:
     def _material(self, keyver: bytes) -> SubjectKeyMaterial:
         key = self._keys.get(keyver)
         if key is None or self._monotonic() >= key.until:
-            if key is not None:
+            # Too old, or sealed under a keyver that is newer than this handle: the item decides again.
+            if key is not None or keyver_of(keyver) not in self._item.wraps:
                 self._item = self._vault._alive(self.project, self.subject, self.generation)
             key = self._keys[keyver] = self._vault._unwrapped(self._item, keyver_of(keyver))
         return key.material

@@ -24,7 +24,7 @@ def lp(*parts: Part) -> bytes:
     out = []
     for part in parts:
         if isinstance(part, str):
-            tag, payload = b"s", _utf8(part)
+            tag, payload = b"s", utf8(part)
         elif isinstance(part, bytes):
             tag, payload = b"b", part
         elif isinstance(part, int) and not isinstance(part, bool):
@@ -35,12 +35,13 @@ def lp(*parts: Part) -> bytes:
     return b"".join(out)
 
 
-def _utf8(text: str) -> bytes:
-    """`text` as UTF-8. ValueError with a fixed text otherwise: UnicodeEncodeError carries the text itself."""
+def utf8(text: str) -> bytes:
+    """`text` as UTF-8. ValueError with a fixed text where it is not valid Unicode."""
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise ValueError("the text is not valid Unicode") from None
+        pass
+    raise ValueError("the text is not valid Unicode")  # outside the handler: the cause carries the text
 
 
 def decode(data: bytes) -> tuple[Part, ...]:
@@ -69,4 +70,5 @@ def _value(tag: bytes, payload: bytes) -> Part:
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        raise ValueError("not a canonical encoding") from None
+        pass
+    raise ValueError("not a canonical encoding")

@@ -1,0 +1,1 @@
+"""Data rights: the API for requests and certificates, and the tasks of the erasure workflow."""

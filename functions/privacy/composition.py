@@ -1,0 +1,28 @@
+"""The composition root of the data-rights API: the only place that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from chatapi.aws.client import AwsClient
+from chatapi.catalogue import Catalogued
+from chatapi.clock import SystemClock
+from chatapi.environment import region, setting
+from chatapi.kms_signer import KmsSigner
+from chatapi.secrets import Secrets
+from chatapi.store.cases import Cases
+from chatapi.store.dynamo import DynamoTable
+from privacy.executions import StepFunctions
+from privacy.service import Rights
+
+
+def compose() -> Rights:
+    """Wire everything from the environment."""
+    here, clock = region(), SystemClock()
+    secrets = Secrets(AwsClient("secretsmanager", region=here))
+    table = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
+    return Rights(
+        Cases(Catalogued(table, "requests")),
+        StepFunctions(AwsClient("states", region=here), setting("ERASURE_MACHINE")),
+        KmsSigner(AwsClient("kms", region=here), setting("SIGNING_KEY")),
+        clock,
+        lambda: secrets.get(setting("SUBJECT_PEPPER_SECRET")),
+    )

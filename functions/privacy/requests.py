@@ -1,0 +1,90 @@
+"""The wire models of the data-rights API: strict, bounded, and refusals that name known fields alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from chatapi.errors import BadRequest, RequestTooLarge
+from chatapi.store.cases import Case
+from privacy.tasks.outcomes import public
+
+MAX_BODY_BYTES = 16 * 1024
+OFFERED = ("erasure",)
+_FIELDS = frozenset({"type", "subject", "user", "owner"})
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, frozen=True)
+
+
+class Subject(_Strict):
+    """Who: exactly one of an end user's id, as the project's requests carried it, and the project's owner."""
+
+    user: Annotated[str, Field(min_length=1, max_length=512)] = ""
+    owner: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_selector(self) -> Subject:
+        if len(self.model_fields_set) != 1 or (self.owner is None and not self.user):
+            raise ValueError("exactly one of user and owner")
+        return self
+
+
+class PrivacyRequest(_Strict):
+    """The body of `POST /v1/privacy/requests`."""
+
+    type: str
+    subject: Subject
+
+
+def parse(body: bytes) -> PrivacyRequest:
+    """The request in a body. RequestTooLarge above 16 KiB; BadRequest with the path of the first field that is wrong."""
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestTooLarge("The request body is larger than 16 KiB.")
+    try:
+        request = PrivacyRequest.model_validate_json(body)
+    except ValidationError as error:
+        refusal = _refusal(error)
+    else:
+        if request.type in OFFERED:
+            return request
+        refusal = BadRequest(
+            "This type of request is not offered. Offered: " + ", ".join(OFFERED) + ".",
+            code="unsupported_type",
+            param="type",
+        )
+    raise refusal  # outside the handler: the cause would quote the input
+
+
+def _refusal(error: ValidationError) -> BadRequest:
+    first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    known = [str(part) for part in first["loc"] if part in _FIELDS]
+    param = ".".join(known) or None
+    match first["type"]:
+        case "json_invalid":
+            return BadRequest("The body is not valid JSON.", code="invalid_json")
+        case "missing":
+            return BadRequest("A required parameter is missing.", code="missing_required_parameter", param=param)
+        case "extra_forbidden":
+            parent = ".".join(known[: len(first["loc"]) - 1]) or None
+            return BadRequest("The request has a parameter that is not known.", code="unknown_parameter", param=parent)
+        case _ if param == "subject":
+            return BadRequest("Select with exactly one of user and owner.", code="invalid_type", param=param)
+        case _:
+            return BadRequest("A parameter has the wrong type or length.", code="invalid_type", param=param)
+
+
+def show(case: Case) -> dict[str, Any]:
+    """A case on the wire. Times in POSIX seconds; it never says who the data subject is."""
+    return {
+        "id": case.id,
+        "object": "privacy.request",
+        "type": case.type,
+        "status": case.status,
+        "created_at": case.created,
+        "due_at": int(case.get("due")),
+        "completed_at": case.get("completed"),
+        "stores": public(case.get("stores", [])),
+    }

@@ -1,0 +1,119 @@
+"""The data-rights API without HTTP: create, read, list and cancel cases, and their certificates."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from chatapi.aws.errors import AwsError
+from chatapi.certificates import Signer
+from chatapi.clock import Clock
+from chatapi.errors import BadRequest, Conflict, NotFound, Unavailable
+from chatapi.ids import base62, request_id
+from chatapi.store.cases import COMPLETED, FAILED, RECEIVED, Case, Cases
+from chatapi.vault import lp, project_pepper, subject_id
+from privacy.requests import PrivacyRequest
+
+STALE_SECONDS = 60
+"""How long a case may wait for its execution before the next read of it starts one."""
+_RESTART_SECONDS = 900
+_CASE_ID = re.compile(r"dsr_[0-9A-Za-z]{24}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+class Executions(Protocol):
+    """Starts executions of the erasure workflow."""
+
+    def start(self, name: str, project: str, request: str) -> None:
+        """Start one; a name that was used before is no error. AwsError where it was not started."""
+        ...
+
+
+class Rights:
+    """The service. `pepper` gives the secret of the data subjects' pseudonyms, read at the first use."""
+
+    def __init__(
+        self, cases: Cases, executions: Executions, signer: Signer, clock: Clock, pepper: Callable[[], bytes]
+    ) -> None:
+        self._cases = cases
+        self._executions = executions
+        self._signer = signer
+        self._clock = clock
+        self._pepper = pepper
+
+    def create(self, project: str, request: PrivacyRequest, idempotency_key: str | None = None) -> Case:
+        """A new case under way. With an idempotency key the same call gives the same case, and starts it again where it
+        was not started or has failed. Unavailable where it was created but not started: then it stays `received`."""
+        pepper = project_pepper(self._pepper(), project)
+        if request.subject.owner:
+            subject = subject_id(pepper, "owner", project)
+        else:
+            subject = subject_id(pepper, "user", request.subject.user)
+        now = self._clock.now()
+        case = self._cases.create(project, _case_id(pepper, project, idempotency_key), request.type, subject, now)
+        if case.subject != subject or case.type != request.type:
+            raise Conflict("This idempotency key was used for another request.", code="idempotency_key_reused")
+        if case.status in (RECEIVED, FAILED):
+            try:
+                self._start(case)
+            except AwsError:
+                raise Unavailable("The request was received, but could not be started yet.") from None
+        return case
+
+    def get(self, project: str, case_id: str) -> Case:
+        """One of the project's own cases. One that has waited too long for its execution is started by the way."""
+        case = self._own(project, case_id)
+        if case.status == RECEIVED and self._clock.now() - case.created > STALE_SECONDS:
+            try:
+                self._start(case)
+            except AwsError:
+                return case  # reading does not depend on it; the next read tries again
+        return case
+
+    def list(self, project: str, after: str | None, limit: str | None) -> tuple[list[Case], bool]:
+        """A page of the project's own cases, and whether there is more. `limit` 1 to 100, as it came."""
+        if limit is not None and not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= 100):
+            raise BadRequest("limit is a number from 1 to 100.", code="invalid_type", param="limit")
+        if after is not None and not _CASE_ID.fullmatch(after):
+            raise BadRequest("after is the id of a request.", code="invalid_type", param="after")
+        return self._cases.list(project, after, int(limit or 20))
+
+    def cancel(self, project: str, case_id: str) -> Case:
+        """Cancel, while everything can be taken back; Conflict afterwards."""
+        return self._cases.cancel(self._own(project, case_id))
+
+    def certificate(self, project: str, case_id: str) -> bytes:
+        """The certificate's bytes, the same at every call; NotFound until the case is completed."""
+        case = self._own(project, case_id)
+        if case.status != COMPLETED:
+            raise NotFound("The request has no certificate: it is not completed.", code="certificate_not_ready")
+        return bytes(case.get("certificate"))
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys that verify certificates (RFC 7517)."""
+        return {"keys": [self._signer.jwk()]}
+
+    def _own(self, project: str, case_id: str) -> Case:
+        if not _CASE_ID.fullmatch(case_id):
+            raise NotFound
+        return self._cases.get(project, case_id)
+
+    def _start(self, case: Case) -> None:
+        """The first execution has the case's id for its name. A later one has a name per quarter of an hour, since names
+        are used up for 90 days, and so that a client that polls cannot start a swarm."""
+        now = int(self._clock.now())
+        first = case.status == RECEIVED and now - case.created <= STALE_SECONDS
+        name = case.id if first else f"{case.id}-{now // _RESTART_SECONDS}"
+        self._executions.start(name, case.project, case.id)
+
+
+def _case_id(pepper: bytes, project: str, idempotency_key: str | None) -> str:
+    """Random, or made from the client's key so that a repeat finds the same case without a second table."""
+    if idempotency_key is None:
+        return request_id()
+    if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise BadRequest("idempotency-key has 1 to 64 visible characters.", code="invalid_type", param="idempotency-key")
+    digest = hmac.digest(pepper, lp("chatapi/case/v1", project, idempotency_key), "sha256")
+    return "dsr_" + base62(int.from_bytes(digest, "big") % 62**24, 24)

@@ -1,0 +1,160 @@
+"""The reversible half: who, what stands against it, freeze, inventory, and the commit. Nothing is lost before that.
+
+A run that starts again finds the facts anew until the commit; from there on they stand.
+"""
+
+from __future__ import annotations
+
+import os
+
+from chatapi.catalogue import catalogue
+from chatapi.store.cases import (
+    CANCELLED,
+    COMMIT,
+    COMPLETED,
+    FAIL,
+    FAILED,
+    IN_PROGRESS,
+    REVERSIBLE,
+    START,
+    Case,
+    NotAllowed,
+)
+from chatapi.store.keys import ALIAS, DAY, UNDATED, hold_pk, recipient_of, subject_pk
+from chatapi.vault import Conflict, State, SubjectErased, SubjectFrozen, VaultItem
+from privacy.tasks.erasers import erasers, pages
+from privacy.tasks.outcomes import so_far
+from privacy.tasks.ports import NotReady, Ports, Result, SubjectBusy, UnsupportedHold
+
+CANARY_BYTES = 32
+
+
+def _gathering(case: Case) -> bool:
+    """Whether facts may still be gathered. A later run, a cancelled or a finished case passes through."""
+    return case.status == IN_PROGRESS and case.stage == REVERSIBLE
+
+
+def verify(ports: Ports, case: Case) -> Result:
+    """Take the case up, and find who else the data subject is: the aliases that its chats gave."""
+    if case.status in (COMPLETED, CANCELLED):
+        return {}
+    if case.type != "erasure":
+        raise NotReady
+    try:
+        case = ports.cases.act(case, START)
+    except NotAllowed as standing:
+        if standing.case.status in (COMPLETED, CANCELLED):
+            return {}
+        raise NotReady from None
+    if _gathering(case):
+        rows = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
+        targets = {row["sk"].removeprefix(ALIAS) for row in rows}
+        ports.cases.gather(case, subjects=[case.subject, *sorted(targets - {case.subject})])
+    return {}
+
+
+def holds(ports: Ports, case: Case) -> Result:
+    """Copy the active legal holds into the case (GDPR Art. 17(3)). UnsupportedHold where one cannot be honoured."""
+    if not _gathering(case):
+        return {}
+    kinds, now = catalogue().kinds, ports.now()
+    active = []
+    for subject in case.subjects:
+        for hold in ports.requests.query(hold_pk(case.project, subject)):
+            if hold["expires"] <= now:
+                continue
+            for name in hold["kinds"]:
+                kind = kinds.get(name)
+                # What is under the subject's key dies with it, unless the workflow knows how to seal it anew.
+                if kind is None or kind.erase != "delete" or not kind.export or (kind.encrypted and name != "completion"):
+                    raise UnsupportedHold
+            copied = {name: hold[name] for name in ("kinds", "basis", "owner", "review", "expires")}
+            active.append({"hold": hold["sk"], "subject": subject, **copied})
+    ports.cases.gather(case, holds=active)
+    return {}
+
+
+def freeze(ports: Ports, case: Case) -> Result:
+    """Stop every writer of the subject, after sealing the canaries that the certificate will show as unreadable."""
+    if not _gathering(case):
+        return {}
+    generations: dict[str, int] = {}
+    canary: dict[str, bytes] = {}
+    for subject in case.subjects:
+        item = ports.wraps.get(case.project, subject)
+        generations[subject] = item.generation if item else 0
+        if item and item.state is not State.ERASED:
+            canary[subject] = _canary(ports, case, item)
+    case = ports.cases.gather(case, generations=generations, canary=canary)
+    if not _gathering(case):
+        return {}
+    for subject in sorted(case.get("canary")):
+        try:
+            ports.wraps.freeze(case.project, subject, case.get("generations")[subject], case.id)
+        except Conflict:  # another case froze or erased it meanwhile
+            raise SubjectBusy from None
+    return {}
+
+
+def _canary(ports: Ports, case: Case, item: VaultItem) -> bytes:
+    """A secret sealed under the subject's key; the one that stands, where an earlier run of this case froze it."""
+    if item.state is State.FROZEN:
+        fresh = ports.cases.get(case.project, case.id)
+        sealed = fresh.get("canary", {}).get(item.subject)
+        if item.frozen_by != case.id or sealed is None:
+            raise SubjectBusy
+        return bytes(sealed)
+    try:
+        handle = ports.vault.reader(case.project, item.subject, item.generation)
+        return handle.seal("canary", case.id, item.subject, "canary", 1, os.urandom(CANARY_BYTES))
+    except (SubjectErased, SubjectFrozen):
+        raise SubjectBusy from None
+
+
+def unfreeze(ports: Ports, case: Case) -> Result:
+    """Let the writers go on, of a case that was cancelled or failed while everything could be taken back."""
+    if case.status not in (CANCELLED, FAILED) or case.stage != REVERSIBLE:
+        return {}
+    for subject in case.subjects:
+        item = ports.wraps.get(case.project, subject)
+        if item and item.state is State.FROZEN and item.frozen_by == case.id:
+            ports.wraps.unfreeze(case.project, subject, item.generation, case.id)
+    return {}
+
+
+def inventory(ports: Ports, case: Case) -> Result:
+    """Count what there is, store by store, and note who received data: afterwards nobody can tell any more."""
+    if not _gathering(case):
+        return {}
+    counts = {store: dict(eraser.sweep(ports, case)) for store, eraser in erasers().items()}
+    recipients = {
+        recipient_of(row["sk"])
+        for subject in case.subjects
+        for page in pages(ports.records, subject_pk(case.project, subject, UNDATED), DAY)
+        for row in page
+    }
+    ports.cases.gather(case, inventory={"at": ports.now(), "counts": counts, "recipients": sorted(recipients)})
+    return {}
+
+
+def commit(ports: Ports, case: Case) -> Result:
+    """The point of no return. Answers `cancelled`: a case that was cancelled in time goes no further."""
+    if case.status == COMPLETED:
+        return {"cancelled": False}
+    try:
+        ports.cases.act(case, COMMIT)
+    except NotAllowed as standing:
+        if standing.case.status not in (COMPLETED, CANCELLED):
+            raise NotReady from None
+        return {"cancelled": standing.case.status == CANCELLED}
+    return {"cancelled": False}
+
+
+def mark_failed(ports: Ports, case: Case) -> Result:
+    """Say so, unless the case has ended; while everything can be taken back, let the writers go on."""
+    try:
+        case = ports.cases.act(case, FAIL, stores=so_far(case))
+    except NotAllowed:
+        return {}
+    return unfreeze(ports, case)
+

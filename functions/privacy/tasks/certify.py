@@ -1,0 +1,91 @@
+"""The certificate: its body frozen once, its ledger entry appended once, signed once. Every run gives the same bytes.
+
+    body ─▶ case (if none stands) ─▶ opening, intent ─▶ case ─▶ ledger ─▶ signature ─▶ case (if none stands), completed
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from typing import Any
+
+from chatapi.catalogue import read_policy
+from chatapi.certificates import VERSION, canonical, issue
+from chatapi.ledger import Entry, commit, proof
+from chatapi.store.cases import COMPLETE, COMPLETED, Case, NotAllowed
+from privacy.tasks.outcomes import per_store
+from privacy.tasks.ports import NotReady, Ports, Result
+
+EVENT = "erasure.completed"
+_DAY = 86400
+_NEEDED = ("inventory", "destroyed", "removed", "recipients", "residue")
+_NOTES = [
+    "A function that was running when the keys were destroyed may hold an unwrapped key in memory; it refuses every "
+    "read since, uses no key for longer than 300 seconds and loses it with its next request.",
+    "Copies in the point-in-time recovery of the records are unreadable since the keys were destroyed, and gone at "
+    "irrecoverable_after; the keys themselves are in no backup.",
+    "A second residue scan follows after the longest time that a function can still have been writing.",
+]
+
+
+def certify(ports: Ports, case: Case) -> Result:
+    """Complete the case with its certificate. Answers how long the late residue scan has to wait."""
+    wait = {"late_writer_seconds": ports.late_writer_seconds}
+    if case.status == COMPLETED:
+        return wait
+    if not case.destroying or any(fact not in case.facts for fact in _NEEDED):
+        raise NotReady
+    now, stores = ports.now(), per_store(case)
+    case = ports.cases.keep(case, payload=canonical(_body(case, stores, now)), opening=os.urandom(32))
+    body = json.loads(case.get("payload"))
+    entry = _append(ports, case, body["completed_at"])
+    certificate = issue({**body, "ledger": proof(entry, case.get("opening"))}, ports.signer)
+    case = ports.cases.keep(case, certificate=certificate)
+    try:
+        ports.cases.act(case, COMPLETE, completed=body["completed_at"], stores=body["stores"])
+    except NotAllowed as standing:
+        if standing.case.status != COMPLETED:
+            raise
+    return wait
+
+
+def _append(ports: Ports, case: Case, at: int) -> Entry:
+    def intend(old: int | None, new: int) -> int:
+        return int(ports.cases.exchange(case, "intent", old, new).get("intent"))
+
+    commitment = commit(case.get("opening"), hashlib.sha256(case.get("payload")).digest())
+    return ports.ledger.append(EVENT, at, commitment, intent=case.get("intent"), intend=intend)
+
+
+def _body(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
+    destroyed, generations = case.get("destroyed"), case.get("generations")
+    return {
+        "version": VERSION,
+        "type": case.type,
+        "request": case.id,
+        "project": case.project,
+        "subjects": [_subject(name, generations[name], destroyed.get(name)) for name in case.subjects],
+        "stores": stores,
+        "holds": case.get("holds", []),
+        "recipients": case.get("recipients"),
+        "received_at": case.created,
+        "completed_at": now,
+        "policy_version": read_policy("versions")["current"],
+        "irrecoverable_after": now + _DAY * read_policy("retention")["backups"]["records_days"],
+        "notes": _NOTES,
+        "canary": _canary(case),
+    }
+
+
+def _subject(name: str, generation: int, evidence: dict[str, Any] | None) -> dict[str, Any]:
+    nothing = {"erased_at": None, "erased_by": None, "wrap_sha256": {}, "key_arn": None}
+    return {"subject": name, "generation": generation, **(evidence or nothing)}
+
+
+def _canary(case: Case) -> dict[str, Any] | None:
+    """What was sealed under a key before it was destroyed, and was shown by the residue scan not to open any more."""
+    for subject, sealed in sorted(case.get("canary").items()):
+        return {"subject": subject, "ciphertext": base64.b64encode(sealed).decode(), "opens": False}
+    return None

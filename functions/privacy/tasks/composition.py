@@ -1,0 +1,41 @@
+"""The composition root of the erasure function: the only place that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from chatapi.aws.client import AwsClient
+from chatapi.catalogue import Catalogued
+from chatapi.clock import SystemClock
+from chatapi.environment import region, setting
+from chatapi.kms_signer import KmsSigner
+from chatapi.ledger import Ledger
+from chatapi.store.cases import Cases
+from chatapi.store.dynamo import DynamoTable
+from chatapi.vault import Vault
+from chatapi.vault.dynamo import DynamoWraps
+from chatapi.vault.kms import KmsKeys
+from privacy.objects import S3Objects
+from privacy.tasks.ports import Ports
+
+_TIMEOUT, _ATTEMPTS = 5.0, 4
+"""Nobody waits for these calls, so they may be patient: seconds for one attempt, and how many."""
+
+
+def compose() -> Ports:
+    """Wire everything from the environment."""
+    here, clock = region(), SystemClock()
+    dynamodb = AwsClient("dynamodb", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
+    kms = AwsClient("kms", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
+    wraps = DynamoWraps(dynamodb, setting("VAULT_TABLE"))
+    requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    return Ports(
+        cases=Cases(requests),
+        requests=requests,
+        records=Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records"),
+        wraps=wraps,
+        vault=Vault(wraps, KmsKeys(kms, setting("EPOCH_KEY")), clock),
+        exports=S3Objects(setting("EXPORTS_BUCKET")),
+        ledger=Ledger(Catalogued(DynamoTable(dynamodb, setting("LEDGER_TABLE"), sort="seq"), "ledger")),
+        signer=KmsSigner(kms, setting("SIGNING_KEY")),
+        clock=clock,
+        late_writer_seconds=int(setting("LATE_WRITER_SECONDS")),
+    )

@@ -1,0 +1,152 @@
+"""The irreversible half: keep what is held, destroy the keys, delete the rows, tell the recipients, look again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+
+from chatapi.catalogue import expiry, read_policy
+from chatapi.store.cases import COMPLETED, Case
+from chatapi.store.items import Item
+from chatapi.store.keys import COMPLETION, HOLD, UNDATED, chunk_attribute, completion_of, held_sk, locator_pk, subject_pk
+from chatapi.vault import SubjectErased
+from privacy.tasks.erasers import erasers, in_place, pages
+from privacy.tasks.ports import NotReady, Ports, ResidueFound, Result, UnknownRecipient
+
+
+def keep_held(ports: Ports, case: Case) -> Result:
+    """Seal the completions that a hold names under a key of the case, so that they outlive the subject's key."""
+    if not case.destroying:
+        return {}
+    held = 0
+    for subject in case.subjects:
+        kept = in_place(case)
+        for page in pages(ports.records, subject_pk(case.project, subject, UNDATED)):
+            held += sum(row["kind"] in kept for row in page)
+        holds = [hold for hold in case.get("holds", ()) if "completion" in hold["kinds"] and hold["subject"] == subject]
+        if holds and subject in case.get("canary"):
+            try:
+                held += _reseal(ports, case, subject, max(holds, key=lambda hold: hold["expires"]))
+            except SubjectErased:
+                return {}  # a former run came further: what is held was sealed, and counted, before the key went
+    ports.cases.note(case, held=held)
+    return {}
+
+
+def _reseal(ports: Ports, case: Case, subject: str, hold: Item) -> int:
+    reader = ports.vault.reader(case.project, subject, case.get("generations")[subject])
+    writer = ports.vault.writer(case.project, "hold_" + case.id)
+    source, target = subject_pk(case.project, subject, reader.generation), subject_pk(case.project, subject, HOLD)
+    ttl = min(hold["expires"], expiry("held", case.created))
+    count = 0
+    for completion_id, rows in _completions(ports, source):
+        locator = ports.records.get(locator_pk(case.project), completion_id)
+        if locator is None or locator["chunks"] != len(rows):
+            continue  # expired, or a write that was cut off: nobody could ever read it
+        for index, row in enumerate(rows):
+            attribute = chunk_attribute(index, len(rows))
+            sk = held_sk(case.id, completion_id, index)
+            plain = reader.open("records", source, row["sk"], attribute, 1, row["body"])
+            body = writer.seal("records", target, sk, attribute, 1, plain)
+            item = {"pk": target, "sk": sk, "kind": "held", "body": body, "hold": hold["hold"], "origin": row["sk"]}
+            ports.records.put({**item, "ttl": ttl})
+            count += 1
+    return count
+
+
+def _completions(ports: Ports, pk: str) -> Iterator[tuple[str, list[Item]]]:
+    """Completion by completion, each with all its chunks."""
+    rows = (row for page in pages(ports.records, pk, COMPLETION) for row in page)
+    for completion_id, chunks in groupby(rows, key=lambda row: completion_of(row["sk"])[0]):
+        yield completion_id, list(chunks)
+
+
+def destroy(ports: Ports, case: Case) -> Result:
+    """Destroy each frozen generation's keys; the tombstones' evidence goes into the case, as does an earlier one's."""
+    if not case.destroying:
+        return {}
+    evidence = {}
+    for subject, generation in case.get("generations").items():
+        if subject in case.get("canary"):
+            item = ports.wraps.destroy(case.project, subject, generation, ports.now(), case.id)
+        elif generation and (found := ports.wraps.get(case.project, subject)):
+            item = found
+        else:
+            continue
+        tombstone = item.tombstones[generation]
+        evidence[subject] = {
+            "erased_at": tombstone.erased_at,
+            "erased_by": tombstone.case_id,
+            "wrap_sha256": {str(keyver): digest for keyver, digest in sorted(tombstone.wrap_sha256.items())},
+            "key_arn": tombstone.key_arn,
+        }
+    ports.cases.keep(case, destroyed=evidence)
+    return {}
+
+
+def delete(ports: Ports, case: Case) -> Result:
+    """Delete every catalogued store. Its figure is never below the inventory: a former run may have deleted already."""
+    if not case.destroying:
+        return {}
+    if "destroyed" not in case.facts:
+        raise NotReady
+    removed = dict(case.get("removed", {}))
+    for store, eraser in erasers().items():
+        seen = eraser.sweep(ports, case, delete=True).total()
+        counted = sum(case.get("inventory")["counts"].get(store, {}).values())
+        removed[store] = max(seen, counted, removed.get(store, 0))
+    ports.cases.note(case, removed=removed)
+    return {}
+
+
+def recipients(ports: Ports, case: Case) -> Result:
+    """Tell each recipient (GDPR Art. 19) and keep its answer: the register says what it does with an erasure."""
+    if not case.destroying:
+        return {}
+    register = read_policy("processors")["processors"]
+    names = case.get("inventory")["recipients"]
+    if any(name not in register for name in names):
+        raise UnknownRecipient
+    now = ports.now()
+    answers = [{"recipient": name, "answer": register[name]["erasure"], "at": now} for name in names]
+    ports.cases.keep(case, recipients=answers)
+    return {}
+
+
+def residue_scan(ports: Ports, case: Case) -> Result:
+    """Look for anything that is left, everywhere, and try the canary. What is found is deleted and looked for again."""
+    if not case.destroying:
+        return {}
+    before = case.get("residue", {})
+    found = _look(ports, case)
+    # Written down before it is deleted: a run that ends in between must not make it look as if nothing had been there.
+    worst = {store: max(found[store], before.get(store, 0)) for store in erasers()}
+    case = ports.cases.note(case, residue=worst)
+    _clear(ports, case, found)
+    return {}
+
+
+def late_residue_scan(ports: Ports, case: Case) -> Result:
+    """The same after the longest function timeout: what a writer left that was killed after the first scan."""
+    if case.status != COMPLETED:
+        return {}
+    found = _look(ports, case)
+    removed = max(found.total(), case.get("late", {}).get("removed", 0))
+    case = ports.cases.note(case, late={"at": ports.now(), "removed": removed})
+    _clear(ports, case, found)
+    return {"removed": found.total()}
+
+
+def _look(ports: Ports, case: Case) -> Counter[str]:
+    return Counter({store: eraser.sweep(ports, case, scan=True).total() for store, eraser in erasers().items()})
+
+
+def _clear(ports: Ports, case: Case, found: Counter[str]) -> None:
+    if not found.total():
+        return
+    for store, eraser in erasers().items():
+        if found[store]:
+            eraser.sweep(ports, case, scan=True, delete=True)
+    if _look(ports, case).total():
+        raise ResidueFound

@@ -1,0 +1,189 @@
+"""One eraser per store of the catalogue. A store, or a kind to be deleted, that none covers stops every erasure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Protocol
+
+from chatapi.catalogue import Kind, catalogue
+from chatapi.clock import day_of
+from chatapi.store.cases import Case
+from chatapi.store.items import Item, Key, Table
+from chatapi.store.keys import COMPLETION, DAY, UNDATED, completion_of, locator_pk, subject_pk
+from chatapi.vault import SubjectErased
+from privacy.tasks.ports import NotCovered, Ports
+
+_ROWS_A_PAGE = 50  # bodies are up to 350 KB
+_LOCATORS_A_PAGE = 5000  # of about 150 bytes
+
+
+class Eraser(Protocol):
+    """Finds, and where told deletes, what a store holds of a case's data subjects."""
+
+    def covers(self, kind: Kind) -> bool:
+        """Whether it ends this kind as the catalogue says."""
+        ...
+
+    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+        """What is there, by kind, and is deleted with `delete`. `scan` looks for what should be gone already: harder,
+        and leaving alone what may belong to the subject's later return."""
+        ...
+
+
+def pages(table: Table, pk: str, prefix: str = "", size: int = _ROWS_A_PAGE) -> Iterator[list[Item]]:
+    """A partition page by page, the expired rows too: TTL deletion takes days."""
+    after: str | None = None
+    while True:
+        page = table.query(pk, prefix, after=after, limit=size, expired=True)
+        if page:
+            yield page
+        if len(page) < size:
+            return
+        after = page[-1]["sk"]
+
+
+class Nothing:
+    """A store without data of a data subject, or one that the law has us keep."""
+
+    def covers(self, kind: Kind) -> bool:
+        """See Eraser."""
+        return kind.erase in ("keep", "none")
+
+    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+        """See Eraser."""
+        return Counter()
+
+
+class Keys:
+    """The Vault: the keys of the frozen generations. Destroying is a task of its own; a scan tries to read."""
+
+    def covers(self, kind: Kind) -> bool:
+        """See Eraser."""
+        return kind.erase == "shred"
+
+    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+        """See Eraser."""
+        frozen = case.get("canary", {})
+        return Counter(subject_key=sum(not scan or self._opens(ports, case, subject) for subject in frozen))
+
+    @staticmethod
+    def _opens(ports: Ports, case: Case, subject: str) -> bool:
+        try:
+            ports.vault.reader(case.project, subject, case.get("generations")[subject])
+        except SubjectErased:
+            return False
+        return True
+
+
+class Rows:
+    """The Records table: the partitions of the closed generations, the rows without one, and the locators."""
+
+    _PARTITIONS = frozenset({"s#{project}#{subject}#{generation}", "s#{project}#{subject}#-"})
+
+    def covers(self, kind: Kind) -> bool:
+        """See Eraser."""
+        return kind.erase == "keep" or kind.name == "locator" or kind.key.split(" / ")[0] in self._PARTITIONS
+
+    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+        """See Eraser."""
+        found: Counter[str] = Counter()
+        located: set[str] = set()
+        for pk, page in self._pages(ports, case, scan):
+            ids = {completion_of(row["sk"])[0] for row in page if row["sk"].startswith(COMPLETION)}
+            located |= ids
+            found.update(row["kind"] for row in page)
+            if delete:
+                # The locators first: their ids come from the rows, so rows that are left find them again.
+                ports.records.delete_all([(locator_pk(case.project), completion_id) for completion_id in ids])
+                ports.records.delete_all([(pk, row["sk"]) for row in page])
+        if not scan:
+            found["locator"] += len(located)
+            return +found
+        for keys in self._locators(ports, case):
+            found["locator"] += len(keys)
+            if delete:
+                ports.records.delete_all(keys)
+        return +found
+
+    def _pages(self, ports: Ports, case: Case, scan: bool) -> Iterator[tuple[str, list[Item]]]:
+        spared = in_place(case)
+        for subject in case.subjects:
+            closed = case.get("generations")[subject]
+            for generation in (*range(1, closed + 1), UNDATED):
+                pk = subject_pk(case.project, subject, generation)
+                last_day = self._last_day(ports, case, subject, scan) if generation == UNDATED else None
+                for page in pages(ports.records, pk):
+                    ours = [row for row in page if row["kind"] not in spared and _before(row, last_day, scan)]
+                    if ours:
+                        yield pk, ours
+
+    @staticmethod
+    def _last_day(ports: Ports, case: Case, subject: str, scan: bool) -> str | None:
+        """Rows without a generation are the returned subject's own from the day of the inventory on; None: no return."""
+        inventory = case.get("inventory")
+        return day_of(inventory["at"]) if inventory and ports.returned(case, subject) else None
+
+    @staticmethod
+    def _locators(ports: Ports, case: Case) -> Iterator[list[Key]]:
+        """The whole partition of the project: a locator whose rows are gone can be found in no other way."""
+        closed = case.get("generations")
+        for page in pages(ports.records, locator_pk(case.project), size=_LOCATORS_A_PAGE):
+            keys: list[Key] = [
+                (row["pk"], row["sk"]) for row in page if row["generation"] <= closed.get(row["subject"], -1)
+            ]
+            if keys:
+                yield keys
+
+
+def _before(row: Item, last_day: str | None, scan: bool) -> bool:
+    """Whether a row is from before the erasure. The deletion takes that whole day with it, a later scan leaves it."""
+    if last_day is None:
+        return True
+    if not row["sk"].startswith(DAY):
+        return not scan
+    day = row["sk"].split("#")[1]
+    return bool(day < last_day if scan else day <= last_day)
+
+
+class Exports:
+    """The bucket of finished exports."""
+
+    def covers(self, kind: Kind) -> bool:
+        """See Eraser."""
+        return kind.key.startswith("{project}/{subject}/")
+
+    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+        """See Eraser."""
+        keys = [key for subject in case.subjects for key in ports.exports.list(f"{case.project}/{subject}/")]
+        if delete and keys:
+            ports.exports.delete(keys)
+        return +Counter(export=len(keys))
+
+
+def in_place(case: Case) -> frozenset[str]:
+    """The kinds whose rows a hold keeps where they are; completions are kept by sealing them anew."""
+    return frozenset(kind for hold in case.get("holds", ()) for kind in hold["kinds"]) - {"completion"}
+
+
+_ERASERS: dict[str, Eraser] = {
+    "projects": Nothing(),
+    "vault": Keys(),
+    "records": Rows(),
+    "requests": Nothing(),
+    "signals": Nothing(),
+    "ledger": Nothing(),
+    "exports": Exports(),
+    "checkpoints": Nothing(),
+}
+
+
+def erasers() -> dict[str, Eraser]:
+    """The eraser of every store that the catalogue names. NotCovered where there is none, or it does not know a kind."""
+    known = {}
+    for store in catalogue().stores:
+        eraser = _ERASERS.get(store)
+        if eraser is None or not all(eraser.covers(kind) for kind in catalogue().of_store(store)):
+            raise NotCovered
+        known[store] = eraser
+    return known

@@ -1,0 +1,56 @@
+"""What became of each store. Every store of the catalogue has a line: silence would say nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatapi.catalogue import catalogue
+from chatapi.store.cases import IRREVERSIBLE, Case
+
+_NO_DATA = "holds no data of a data subject"
+
+
+def per_store(case: Case) -> list[dict[str, Any]]:
+    """One line `{store, outcome, count, reason}` per store, one more where something is held in it."""
+    return [line for store in catalogue().stores for line in _lines(case, store)]
+
+
+def so_far(case: Case) -> list[dict[str, Any]]:
+    """The same for a case that has failed: what was not confirmed counts as failed. Empty where nothing was begun."""
+    if case.stage != IRREVERSIBLE:
+        return []
+    lines = per_store(case)
+    for line in lines:
+        confirmed = "destroyed" if line["store"] == "vault" else "residue"
+        if line["outcome"] in ("deleted", "shredded", "nothing_found") and confirmed not in case.facts:
+            line.update(outcome="failed", reason="not confirmed")
+    return lines
+
+
+def public(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines as the API shows them: `{store, outcome, count}`."""
+    return [{name: line[name] for name in ("store", "outcome", "count")} for line in lines]
+
+
+def _lines(case: Case, store: str) -> list[dict[str, Any]]:
+    kinds = catalogue().of_store(store)
+    if store == "vault":
+        shredded = sum(e["erased_by"] == case.id for e in case.get("destroyed", {}).values())
+        return [_line(store, "shredded", shredded, "the wrapped data keys were destroyed; a tombstone is left")]
+    if store == "requests":
+        return [_line(store, "held", 1 + len(case.get("holds", ())), _why("case"))]
+    if not any(kind.erase == "delete" for kind in kinds) and store != "exports":
+        return [_line(store, "deleted", 0, "; ".join(kind.why for kind in kinds) or _NO_DATA)]
+    count = case.get("removed", {}).get(store, 0) + case.get("residue", {}).get(store, 0)
+    lines = [_line(store, "deleted", count, "deleted; a residue scan found nothing left")]
+    if store == "records" and case.get("held"):
+        lines.append(_line(store, "held", case.get("held"), _why("held")))
+    return lines
+
+
+def _line(store: str, outcome: str, count: int, reason: str) -> dict[str, Any]:
+    return {"store": store, "outcome": outcome if count else "nothing_found", "count": count, "reason": reason}
+
+
+def _why(kind: str) -> str:
+    return catalogue().kinds[kind].why

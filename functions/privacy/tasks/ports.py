@@ -1,0 +1,99 @@
+"""What the tasks work on, and the ways in which they refuse. Every text is fixed; the ids are in the log line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from chatapi.certificates import Signer
+from chatapi.clock import Clock
+from chatapi.ledger import Ledger
+from chatapi.store.cases import Case, Cases
+from chatapi.store.items import Table
+from chatapi.vault import Vault, WrapStore
+
+
+class Objects(Protocol):
+    """A bucket."""
+
+    def list(self, prefix: str) -> list[str]:
+        """The keys that begin with a prefix."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; those that are gone already count as deleted."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One per function. `requests` and `records` are catalogued tables; holds are read from `requests`."""
+
+    cases: Cases
+    requests: Table
+    records: Table
+    wraps: WrapStore
+    vault: Vault
+    exports: Objects
+    ledger: Ledger
+    signer: Signer
+    clock: Clock
+    late_writer_seconds: int
+
+    def now(self) -> int:
+        """The time in whole POSIX seconds."""
+        return int(self.clock.now())
+
+    def returned(self, case: Case, subject: str) -> bool:
+        """Whether a subject has stored anything since this case closed its last generation."""
+        item = self.wraps.get(case.project, subject)
+        return item is not None and item.generation > case.get("generations")[subject]
+
+
+Result = dict[str, Any]
+
+
+class TaskError(Exception):
+    """A task cannot do its work; the workflow tries again, then marks the case as failed."""
+
+    text = "the task failed"
+
+    def __init__(self) -> None:
+        super().__init__(self.text)
+
+
+class NotReady(TaskError):
+    """The case is in a state in which the workflow has nothing to do with it."""
+
+    text = "the case is not in a state that this task works on"
+
+
+class SubjectBusy(TaskError):
+    """Another case has frozen the data subject. Worth trying again: it ends or lets go."""
+
+    text = "another case is working on the data subject"
+
+
+class UnsupportedHold(TaskError):
+    """A legal hold names what cannot be kept past the destruction of the key. Found before anything is destroyed."""
+
+    text = "a hold names a kind that cannot be held"
+
+
+class NotCovered(TaskError):
+    """The catalogue has a store or a kind that no eraser covers: nothing may be forgotten."""
+
+    text = "the catalogue names what no eraser covers"
+
+
+class UnknownRecipient(TaskError):
+    """Data went to a recipient that policy/processors.toml does not know."""
+
+    text = "a recipient is not in the register"
+
+
+class ResidueFound(TaskError):
+    """Something is left after it was deleted, or a destroyed key still opens."""
+
+    text = "something is left of the data subject"

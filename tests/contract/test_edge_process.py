@@ -1,0 +1,79 @@
+"""The edge as a process: it says when it is ready, and leaves nothing behind however it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.edge_stack import Edge, SideChannel, free_port, start_edge, write_config
+
+ALLOW = {"Authorization": "allow"}
+
+
+def start(directory: Path, stack: ExitStack) -> Edge:
+    process = stack.enter_context(start_edge(write_config(directory, free_port())))
+    stack.callback(process.kill)
+    assert process.stdout
+    return Edge(process.stdout.readline().split()[-1], process, directory / "logs")
+
+
+def wait_until_gone(pid: int) -> None:
+    """A process that nobody has reaped yet counts as gone."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True)
+        if listed.stdout.strip()[:1] in ("", "Z"):
+            return
+        time.sleep(0.02)
+    pytest.fail("a worker outlived its edge")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_the_edge(tmp_path: Path, number: signal.Signals) -> None:
+    with ExitStack() as stack:
+        edge = start(tmp_path, stack)
+        client = stack.enter_context(httpx.Client(base_url=edge.url, headers=ALLOW))
+        channel = stack.enter_context(SideChannel())
+        # given: an idle worker, and one in mid-stream
+        idle = client.get("/open", params={"do": "process"}).json()["pid"]
+        body = {"port": channel.port, "tokens": 1000}
+        response = stack.enter_context(client.stream("POST", "/stream", json=body))
+        chunks = response.iter_raw()
+        assert next(chunks) == b"data: 0\n\n"
+        assert channel.hear() == "started"
+
+        # when
+        edge.process.send_signal(number)
+        with pytest.raises(httpx.RemoteProtocolError):
+            next(chunks)
+        with suppress(OSError):  # a killed worker does not listen any more
+            channel.release(1000)
+
+        # then: told to stop, the stream settles; killed, the worker goes with its edge (or settles, if it is faster)
+        assert channel.hear() in (["", "settled"] if number == signal.SIGKILL else ["settled"])
+        edge.process.wait(timeout=10)
+        assert edge.process.returncode == (-9 if number == signal.SIGKILL else 0)
+        for pid in (idle, int(response.headers["x-pid"])):
+            wait_until_gone(pid)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(edge.address)
+        if number != signal.SIGKILL:
+            assert edge.process.stderr
+            assert edge.process.stderr.read() == ""
+
+
+def test_a_busy_port_is_one_clear_line_and_exit_code_3(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with start_edge(write_config(tmp_path, port)) as process:
+            output, errors = process.communicate(timeout=20)
+
+    assert (process.returncode, output) == (3, "")
+    assert errors == f"edge: port {port} on 127.0.0.1 is taken\n"

@@ -1,0 +1,24 @@
+"""One local stack for the whole suite, started on first use and stopped at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.local_stack import LocalStack, RunningStack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A start of the stack counts as the time of the first test that asks for it."""
+    for item in items:
+        if item.path.is_relative_to(__file__.rpartition("/")[0]) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The running stack: `stack.info.base_url`, `.api_key` and the other fields of stack.json; `stack.aws(service)`."""
+    with LocalStack(tmp_path_factory.mktemp("stack")).start() as running:
+        yield running
+        assert running.stop() == 0, running.errors

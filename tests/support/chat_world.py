@@ -1,0 +1,111 @@
+"""The chat function's services over fakes: a project, a scripted provider, stores and a vault in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat.accounting import Account
+from chat.models import Registry
+from chat.providers.scripted import ScriptedProvider
+from chat.service import Answer, Chat
+from chat.stored import StoredChats
+from chat.wire import parse
+from chatapi.catalogue import Catalogued
+from chatapi.clock import FixedClock
+from chatapi.limits.admission import Debit, plan
+from chatapi.store.completions import Completions
+from chatapi.store.days import Days
+from chatapi.store.items import MemoryTable
+from chatapi.store.projects import NEVER
+from chatapi.vault import Vault, project_pepper, subject_id
+from chatapi.vault.memory import MemoryKeys, MemoryWraps
+from chatapi.verdict import Verdict, estimate
+from tests.support.fake_projects import FakeProjects
+
+PROJECT = "project1"
+
+
+def subject_of(project: str, kind: Any, value: str) -> str:
+    return subject_id(project_pepper(b"p" * 32, project), kind, value)
+
+
+@dataclass
+class World:
+    """Everything within reach of a test."""
+
+    provider: ScriptedProvider = field(default_factory=ScriptedProvider)
+    clock: FixedClock = field(default_factory=FixedClock)
+    retention: str = "history"
+
+    def __post_init__(self) -> None:
+        self.rows = MemoryTable(now=self.clock.now)
+        self.wraps, self.keys = MemoryWraps(), MemoryKeys()
+        self.vault = Vault(self.wraps, self.keys, self.clock)
+        records = Catalogued(self.rows, "records")
+        self.completions = Completions(records, self.vault, self.clock)
+        self.stored = StoredChats(self.completions)
+        self.chat = Chat(
+            registry=Registry("local", openai=True, region="eu-central-1"),
+            providers=lambda model: self.provider,
+            completions=self.completions,
+            days=Days(records, self.clock),
+            subject_of=subject_of,
+            clock=self.clock,
+        )
+        key = {"h": b"h", "e": NEVER, "s": ["chat"], "c": 1}
+        limits = {"rpm": 100, "tpm": 1_000_000, "rpd": 10_000, "tpmo": 10**9, "conc": 5}
+        self.projects = FakeProjects({"pk": "p#" + PROJECT, "st": "A", "k_k1": key, **limits})
+
+    def admit(self, size: int = 400) -> Verdict:
+        """What the authorizer would have done."""
+        now = self.clock.now()
+        attempt = plan("T", PROJECT, "k1", b"h", Debit("chat", estimate(size)), now, now + 905)
+        self.projects.call("UpdateItem", attempt.update)
+        return Verdict(
+            PROJECT,
+            "k1",
+            scopes=frozenset({"chat"}),
+            retention=self.retention,
+            slot=attempt.slot,
+            token_windows=tuple(w.name for w, _ in attempt.counters if w.limit.startswith("t")),
+            reserved=estimate(size),
+        )
+
+    def ask(self, **body: Any) -> Answer:
+        """Create a completion. The account of the last one is in `account`."""
+        raw = json.dumps({"model": "smollm2-135m", "messages": [{"role": "user", "content": "Hi"}], **body}).encode()
+        verdict = self.admit(len(raw))
+        self.account = Account(self.projects, "T", verdict)
+        return self.chat.create(parse(raw), len(raw), verdict, self.account, 60.0)
+
+    @property
+    def item(self) -> dict[str, Any]:
+        """The project's item."""
+        return self.projects.items["p#" + PROJECT]
+
+    def used(self) -> int:
+        """Tokens debited in the current minute; reservations of open chats included."""
+        return 1_000_000 - min(value for name, value in self.item.items() if name.startswith("t0_"))
+
+    def slots(self) -> int:
+        """Slots taken."""
+        return len(self.item.get("inf", ()))
+
+    def day_rows(self) -> list[dict[str, Any]]:
+        """The day rows of all subjects."""
+        return [row for row in self.rows.rows.values() if row["kind"] == "day"]
+
+
+def frames(answer: Answer) -> list[Any]:
+    """The events of a streamed answer, `[DONE]` as a string."""
+    text = b"".join(answer.body).decode()
+    events = [event.removeprefix("data: ") for event in text.split("\n\n") if event]
+    return [event if event == "[DONE]" else json.loads(event) for event in events]
+
+
+def whole(answer: Answer) -> dict[str, Any]:
+    """A buffered answer."""
+    decoded: dict[str, Any] = json.loads(b"".join(answer.body))
+    return decoded

@@ -1,0 +1,109 @@
+"""What a legal hold keeps, and how the other names of a data subject are found."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatapi.store.keys import HOLD, chunk_attribute, subject_pk
+from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_held_completions_are_sealed_under_a_key_of_the_case(world: World) -> None:
+    # given a completion of two chunks under a hold
+    body = b"x" * 400_000
+    name = world.store(ALICE, body)
+    world.hold(days=10)
+    case = world.case()
+    # when
+    world.erase(case)
+    # then it opens with the case's key, in its new place, and says until when and by which hold it is kept
+    pk = subject_pk(PROJECT, ALICE, HOLD)
+    rows = world.records.query(pk)
+    assert [row["sk"] for row in rows] == [f"{case.id}#{name}#0000", f"{case.id}#{name}#0001"]
+    reader = world.vault.reader(PROJECT, "hold_" + case.id, 1)
+    parts = [
+        reader.open("records", pk, row["sk"], chunk_attribute(index, 2), 1, row["body"])
+        for index, row in enumerate(rows)
+    ]
+    assert b"".join(parts) == body
+    assert {row["hold"] for row in rows} == {"hold1"}
+    assert {row["ttl"] for row in rows} == {case.created + 10 * 86400}
+    # and the request and its certificate say so
+    assert world.outcomes(case)["records"] == [("deleted", 4), ("held", 2)]
+    payload = world.certificate(case)["payload"]
+    (hold,) = payload["holds"]
+    assert (hold["basis"], hold["kinds"]) == ("court order", ["completion"])
+    assert "GDPR Art. 17(3)" in next(line["reason"] for line in payload["stores"] if line["outcome"] == "held" and line["store"] == "records")
+
+
+def test_rows_without_ciphertext_are_held_where_they_are(world: World) -> None:
+    world.store()
+    world.hold(kinds=("day",))
+    case = world.case()
+    world.erase(case)
+    assert [sk.split("#")[0] for _, sk in world.rows_of(ALICE)] == ["day"]
+    assert world.outcomes(case)["records"] == [("deleted", 2), ("held", 1)]
+
+
+def test_an_expired_hold_holds_nothing(world: World) -> None:
+    world.store()
+    world.hold(days=1)
+    world.clock.advance(86400)
+    case = world.case()
+    world.erase(case)
+    assert world.rows_of(ALICE) == []
+    assert world.certificate(case)["payload"]["holds"] == []
+
+
+@pytest.mark.parametrize("kind", ["locator", "subject_key", "case", "nonsense"])
+def test_a_hold_that_cannot_be_honoured_stops_the_erasure_before_anything_is_lost(world: World, kind: str) -> None:
+    stored = world.store()
+    world.hold(kinds=(kind,))
+    case = world.case()
+    assert world.erase(case)[-1] == "Failed"
+    assert world.completions.load(PROJECT, stored).body == b"hello"
+
+
+def test_of_two_holds_the_longer_counts(world: World) -> None:
+    world.store()
+    world.hold(days=5, name="short")
+    world.hold(days=50, name="long")
+    case = world.case()
+    world.erase(case)
+    (row,) = world.records.query(subject_pk(PROJECT, ALICE, HOLD))
+    assert (row["hold"], row["ttl"]) == ("long", case.created + 50 * 86400)
+
+
+def test_what_was_never_whole_or_has_expired_is_not_held(world: World) -> None:
+    torn, _whole = world.store(ALICE, b"x" * 400_000), world.store(ALICE)
+    del world.records.rows[subject_pk(PROJECT, ALICE, 1), f"completion#{torn}#0001"]
+    world.hold()
+    case = world.case()
+    world.erase(case)
+    assert world.outcomes(case)["records"][-1] == ("held", 1)
+
+
+def test_an_alias_is_erased_with_the_subject(world: World) -> None:
+    world.store(ALICE)
+    world.store(BOB)
+    world.days.alias(PROJECT, ALICE, BOB)
+    case = world.case(ALICE)
+    world.erase(case)
+    assert world.rows_of(ALICE) == world.rows_of(BOB) == []
+    assert world.outcomes(case)["vault"] == [("shredded", 2)]
+    assert {entry["subject"] for entry in world.certificate(case)["payload"]["subjects"]} == {ALICE, BOB}
+
+
+def test_an_alias_is_followed_for_one_step(world: World) -> None:
+    """Two people may have shared an id; who asks for erasure speaks for themselves and their own other name."""
+    third = "sub_" + "c" * 32
+    kept = world.store(third)
+    world.days.alias(PROJECT, ALICE, BOB)
+    world.days.alias(PROJECT, BOB, third)
+    world.erase(world.case(ALICE))
+    assert world.completions.load(PROJECT, kept).body == b"hello"

@@ -1,0 +1,154 @@
+"""The whole of an erasure over fakes: stores, vault, ledger, signer, and ways to break them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from chatapi.catalogue import Catalogued, expiry
+from chatapi.certificates import MemorySigner, verify
+from chatapi.clock import FixedClock
+from chatapi.ids import completion_id
+from chatapi.ledger import CHAIN, Ledger
+from chatapi.store.cases import Case, Cases
+from chatapi.store.completions import Completions
+from chatapi.store.days import Days
+from chatapi.store.items import MemoryTable
+from chatapi.vault import Vault
+from chatapi.vault.memory import MemoryKeys, MemoryWraps
+from privacy.objects import MemoryObjects
+from privacy.tasks.handler import run
+from privacy.tasks.ports import Ports
+from tests.unit.privacy.machine import execute
+
+PROJECT = "projectA"
+ALICE = "sub_" + "a" * 32
+BOB = "sub_" + "b" * 32
+
+
+class Interrupted(Exception):
+    """The machine stopped here."""
+
+
+class Breaker:
+    """Counts the calls that leave the tasks and stops at the k-th: before it takes effect, or after."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.stop_at: int | None = None
+        self.after = False
+
+    def wrap(self, target: Any) -> Any:
+        return _Breaking(self, target)
+
+    def call(self, work: Callable[[], Any]) -> Any:
+        self.calls += 1
+        stop = self.calls == self.stop_at
+        if stop and not self.after:
+            raise Interrupted
+        result = work()
+        if stop:
+            raise Interrupted
+        return result
+
+
+class _Breaking:
+    def __init__(self, breaker: Breaker, target: Any) -> None:
+        self._breaker = breaker
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if not callable(found):
+            return found
+        return lambda *args, **kwargs: self._breaker.call(lambda: found(*args, **kwargs))
+
+
+class World:
+    """One deployment in memory, and a writer that stores as the chat function does."""
+
+    def __init__(self) -> None:
+        self.clock = FixedClock()
+        self.breaker = Breaker()
+        self.requests = MemoryTable(now=self.clock.now)
+        self.records = MemoryTable(now=self.clock.now)
+        self.chain = MemoryTable(sort="seq", now=self.clock.now)
+        self.wraps = MemoryWraps()
+        self.keys = MemoryKeys()
+        self.exports = MemoryObjects()
+        self.signer = MemorySigner()
+        self.vault = Vault(self.wraps, self.keys, self.clock)
+        self.completions = Completions(Catalogued(self.records, "records"), self.vault, self.clock)
+        self.days = Days(Catalogued(self.records, "records"), self.clock)
+        self.cases = Cases(Catalogued(self.requests, "requests"))
+        self.ledger = Ledger(Catalogued(self.chain, "ledger"))
+        self.ports = self._ports()
+
+    def _ports(self) -> Ports:
+        wrap = self.breaker.wrap
+        requests, wraps = Catalogued(wrap(self.requests), "requests"), wrap(self.wraps)
+        return Ports(
+            cases=Cases(requests),
+            requests=requests,
+            records=Catalogued(wrap(self.records), "records"),
+            wraps=wraps,
+            vault=Vault(wraps, wrap(self.keys), self.clock),
+            exports=wrap(self.exports),
+            ledger=Ledger(Catalogued(wrap(self.chain), "ledger")),
+            signer=wrap(self.signer),
+            clock=self.clock,
+            late_writer_seconds=0,
+        )
+
+    def store(self, subject: str = ALICE, text: bytes = b"hello", *, project: str = PROJECT) -> str:
+        """Store a completion as a chat does, day row included; its id."""
+        name = completion_id(self.clock.now())
+        self.completions.save(self.completions.open_for(project, subject), name, text)
+        self.days.disclose(project, subject, "local-model", 1, 2)
+        return name
+
+    def hold(self, subject: str = ALICE, kinds: tuple[str, ...] = ("completion",), days: int = 10, name: str = "hold1") -> None:
+        now = int(self.clock.now())
+        dates = {"review": now + 86400, "expires": now + days * 86400, "ttl": expiry("hold", now)}
+        item = {"pk": f"h#{PROJECT}#{subject}", "sk": name, "kind": "hold", "kinds": list(kinds), "basis": "court order"}
+        Catalogued(self.requests, "requests").put({**item, "owner": "dpo", **dates})
+
+    def case(self, subject: str = ALICE, name: str = "dsr_" + "1" * 24) -> Case:
+        return self.cases.create(PROJECT, name, "erasure", subject, self.clock.now())
+
+    def task(self, case: Case, *tasks: str) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for task in tasks:
+            result = run(self.ports, {"task": task, "project": case.project, "request": case.id})
+        return result
+
+    def erase(self, case: Case, **options: Any) -> list[str]:
+        """One execution of the workflow; the states it went through."""
+        return execute(lambda payload: run(self.ports, payload), case.project, case.id, **options)
+
+    def again(self, case: Case) -> Case:
+        return self.cases.get(case.project, case.id)
+
+    def certificate(self, case: Case) -> dict[str, Any]:
+        """The certificate, after verifying it offline."""
+        document: dict[str, Any] = json.loads(self.again(case).get("certificate"))
+        assert verify(document, {"keys": [self.signer.jwk()]}) == []
+        return document
+
+    def outcomes(self, case: Case) -> dict[str, list[tuple[str, int]]]:
+        found: dict[str, list[tuple[str, int]]] = {}
+        for line in self.again(case).get("stores", []):
+            found.setdefault(line["store"], []).append((line["outcome"], line["count"]))
+        return found
+
+    def rows_of(self, subject: str, project: str = PROJECT) -> list[tuple[Any, Any]]:
+        """Every row of the records that names the subject, expired ones too."""
+        return [
+            (row["pk"], row["sk"])
+            for row in self.records.rows.values()
+            if f"s#{project}#{subject}#" in row["pk"] or row.get("subject") == subject
+        ]
+
+    def entries(self) -> int:
+        return len(self.chain.query(CHAIN))
