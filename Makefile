@@ -31,8 +31,7 @@ run:
 	exec $(IN) local
 
 stop:
-	$(SETUP) dev
-	$(IN) local.stop
+	$(PYTHON) -Es local/supported.py && $(PYTHON) -m local.stop
 
 check:
 	$(SETUP) dev
@@ -43,7 +42,7 @@ check:
 	$(IN) pylint --score=n --recursive=y layers functions cli local
 
 test: check
-	$(SETUP) dev sam runtime
+	$(SETUP) dev sam runtime layer
 	$(IN) pytest tests/unit tests/integration tests/template tests/privacy tests/contract
 
 e2e:
@@ -71,4 +70,4 @@ lock:
 	cd requirements && $(LOCK) $(UPGRADE) --overrides overrides.txt stack.in -o stack.txt > /dev/null
 
 clean: stop
-	rm -rf .venv .tools .aws-sam "$(LOCAL)" .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .tools .aws-sam .local .mypy_cache .ruff_cache .import_linter_cache

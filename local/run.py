@@ -32,6 +32,7 @@ from local.settings import (
     ACCESS_KEY_ID,
     ACCOUNT_ID,
     HOST,
+    LOCK,
     MODEL,
     REGION,
     ROOT,
@@ -65,7 +66,7 @@ class Progress:
         try:
             yield
         except BaseException:
-            print(flush=True)
+            _last_word("")
             raise
         print(f" {time.monotonic() - begun:.1f} s", flush=True)
 
@@ -187,12 +188,22 @@ def _clean(settings: Settings) -> None:
     shutil.rmtree(settings.scratch, ignore_errors=True)
 
 
+def own_directory(home: Path) -> None:
+    """Make `home`, for the user alone. Raises LocalError unless it is new, empty or a stack's: files get removed there."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if any(home.iterdir()) and not (home / LOCK).exists():
+            raise Refused(f"LOCAL must name a directory of its own; {home} holds other files")
+        home.chmod(0o700)
+    except OSError as error:
+        raise LocalError(f"LOCAL cannot be {home}: {error.strerror}") from None
+
+
 @contextmanager
 def _only_one(settings: Settings) -> Iterator[TextIO]:
-    """Hold the directory's lock, which the kernel frees however this process ends, and make its folders."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    settings.home.chmod(0o700)
-    with (settings.home / "lock").open("a") as lock:
+    """Hold the directory's lock, which the kernel frees however this process ends, and begin its logs anew."""
+    own_directory(settings.home)
+    with (settings.home / LOCK).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -21,6 +21,7 @@ ACCOUNT_ID = "000000000000"
 ACCESS_KEY_ID = ACCOUNT_ID
 SECRET_ACCESS_KEY = "local"  # noqa: S105 - MiniStack asks for a secret and checks none
 MODEL = "smollm2-135m"
+LOCK = "lock"  # in the stack's directory: held while it runs, its content the process id that SIGTERM goes to
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 import time
 
 from local.errors import LocalError
-from local.settings import Settings
+from local.settings import LOCK, Settings
 
 SECONDS = 60.0
 
@@ -17,7 +17,7 @@ SECONDS = 60.0
 def main() -> int:
     """The exit code: 0 when no stack runs any more."""
     try:
-        path = Settings.from_env(os.environ).home / "lock"
+        path = Settings.from_env(os.environ).home / LOCK
     except LocalError as error:
         print(f"chatapi: {error}", file=sys.stderr)
         return error.exit_code

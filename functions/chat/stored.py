@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chatapi.errors import BadRequest
+from chatapi.errors import BadRequest, NotFound
+from chatapi.ids import is_completion_id
 from chatapi.store.completions import Completions
 
 MAX_PAGE = 100
@@ -20,12 +21,12 @@ class StoredChats:
 
     def retrieve(self, project: str, completion_id: str) -> dict[str, Any]:
         """The completion. NotFound or SubjectErased."""
-        completion: dict[str, Any] = json.loads(self._completions.load(project, completion_id).body)["completion"]
+        completion: dict[str, Any] = self._load(project, completion_id)["completion"]
         return completion
 
     def messages(self, project: str, completion_id: str, query: Mapping[str, str]) -> dict[str, Any]:
         """The messages that were sent, each with an id `<completion id>-<index>`."""
-        messages = json.loads(self._completions.load(project, completion_id).body)["messages"]
+        messages = self._load(project, completion_id)["messages"]
         data = [
             {"content": None, "name": None, **message, "id": f"{completion_id}-{index}"}
             for index, message in enumerate(messages)
@@ -41,6 +42,8 @@ class StoredChats:
     def list(self, project: str, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of completions, filtered by `model` and `metadata[key]` after decryption."""
         limit, descending, after = paging(query)
+        if after is not None and not is_completion_id(after):
+            raise BadRequest("after is the id of a completion.", code="invalid_value", param="after")
         model = query.get("model")
         wanted = {
             name[9:-1]: value for name, value in query.items() if name.startswith("metadata[") and name[-1] == "]"
@@ -56,8 +59,16 @@ class StoredChats:
 
     def delete(self, project: str, completion_id: str) -> dict[str, Any]:
         """Delete it."""
+        if not is_completion_id(completion_id):
+            raise NotFound
         self._completions.delete(project, completion_id)
         return {"object": "chat.completion.deleted", "id": completion_id, "deleted": True}
+
+    def _load(self, project: str, completion_id: str) -> dict[str, Any]:
+        if not is_completion_id(completion_id):
+            raise NotFound
+        body: dict[str, Any] = json.loads(self._completions.load(project, completion_id).body)
+        return body
 
 
 def paging(query: Mapping[str, str]) -> tuple[int, bool, str | None]:
@@ -67,10 +78,7 @@ def paging(query: Mapping[str, str]) -> tuple[int, bool, str | None]:
         raise BadRequest("limit is a number from 1 to 100.", code="invalid_value", param="limit")
     if order not in ("asc", "desc"):
         raise BadRequest("order is asc or desc.", code="invalid_value", param="order")
-    after = query.get("after")
-    if after is not None and not 1 <= len(after) <= 64:
-        raise BadRequest("after is the id of a completion.", code="invalid_value", param="after")
-    return int(limit), order == "desc", after
+    return int(limit), order == "desc", query.get("after")
 
 
 def page(data: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:

@@ -27,9 +27,7 @@ class StepFunctions:
         """See Executions."""
         given = json.dumps({"project": project, "request": request})
         try:
-            self._client.call(
-                "StartExecution", {"stateMachineArn": self._machine_arn, "name": name, "input": given}
-            )
+            self._client.call("StartExecution", {"stateMachineArn": self._machine_arn, "name": name, "input": given})
         except AwsError as error:
             if error.code != "ExecutionAlreadyExists":
                 raise

@@ -36,9 +36,9 @@ def _service() -> Rights:
     return _rights
 
 
-def _json(value: object, status: int = 200, **headers: str) -> Response[str]:
+def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return Response(status, _JSON, text, headers=dict(headers))
+    return Response(status, _JSON, text, headers=headers)
 
 
 def _project() -> str:
@@ -98,7 +98,7 @@ def certificate(case_id: str) -> Response[str]:
 @app.get("/.well-known/jwks.json")
 def jwks() -> Response[str]:
     """The keys that verify certificates."""
-    return _json(_service().jwks(), **{"cache-control": "public, max-age=3600"})
+    return _json(_service().jwks(), headers={"cache-control": "public, max-age=3600"})
 
 
 @app.get("/health")
@@ -115,14 +115,16 @@ def openapi() -> Response[str]:
     return _json(_OPENAPI.read_text(encoding="utf-8"))
 
 
+def _refuse(error: ApiError) -> Response[str]:
+    return Response(error.status, _JSON, error.body().decode(), headers=dict(error.headers))
+
+
+app.exception_handler(ApiError)(_refuse)
+
+
 @app.not_found
 def _no_route(error: Exception) -> Response[str]:
     return _refuse(NotFound("No such route. The routes are listed in /openapi.json."))
-
-
-@app.exception_handler(ApiError)
-def _refuse(error: ApiError) -> Response[str]:
-    return Response(error.status, _JSON, error.body().decode(), headers=dict(error.headers))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def _guarded(work: Callable[[], dict[str, Any]], request_id: str) -> dict[str, A
     except AwsError as error:
         log_error("privacy_unavailable", error, function="privacy", request_id=request_id, code=error.code)
         refusal: ApiError = Unavailable()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last line: nothing of a fault may reach the caller
         log_error("privacy_failed", error, function="privacy", request_id=request_id)
         refusal = InternalError()
     headers = {name: [value] for name, value in {"content-type": _JSON, **refusal.headers}.items()}

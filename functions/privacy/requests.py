@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chatapi.errors import BadRequest, RequestTooLarge
 from chatapi.store.cases import Case
@@ -19,15 +19,21 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, frozen=True)
 
 
+def _true(value: bool) -> bool:
+    if not value:
+        raise ValueError("owner is true or absent")
+    return value
+
+
 class Subject(_Strict):
     """Who: exactly one of an end user's id, as the project's requests carried it, and the project's owner."""
 
     user: Annotated[str, Field(min_length=1, max_length=512)] = ""
-    owner: Literal[True] | None = None
+    owner: Annotated[bool, AfterValidator(_true)] = False  # Literal[True] would take 1 for true
 
     @model_validator(mode="after")
     def _one_selector(self) -> Subject:
-        if len(self.model_fields_set) != 1 or (self.owner is None and not self.user):
+        if len(self.model_fields_set) != 1:
             raise ValueError("exactly one of user and owner")
         return self
 
@@ -40,7 +46,7 @@ class PrivacyRequest(_Strict):
 
 
 def parse(body: bytes) -> PrivacyRequest:
-    """The request in a body. RequestTooLarge above 16 KiB; BadRequest with the path of the first field that is wrong."""
+    """The request in a body. RequestTooLarge above 16 KiB; BadRequest with the path of the first wrong field."""
     if len(body) > MAX_BODY_BYTES:
         raise RequestTooLarge("The request body is larger than 16 KiB.")
     try:

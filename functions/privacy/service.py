@@ -101,8 +101,8 @@ class Rights:
         return self._cases.get(project, case_id)
 
     def _start(self, case: Case) -> None:
-        """The first execution has the case's id for its name. A later one has a name per quarter of an hour, since names
-        are used up for 90 days, and so that a client that polls cannot start a swarm."""
+        """The first execution has the case's id for its name. A later one has a name per quarter of an hour: names are
+        used up for 90 days, and a client that polls must not start a swarm."""
         now = int(self._clock.now())
         first = case.status == RECEIVED and now - case.created <= STALE_SECONDS
         name = case.id if first else f"{case.id}-{now // _RESTART_SECONDS}"
@@ -114,6 +114,8 @@ def _case_id(pepper: bytes, project: str, idempotency_key: str | None) -> str:
     if idempotency_key is None:
         return request_id()
     if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
-        raise BadRequest("idempotency-key has 1 to 64 visible characters.", code="invalid_type", param="idempotency-key")
+        raise BadRequest(
+            "idempotency-key has 1 to 64 visible characters.", code="invalid_type", param="idempotency-key"
+        )
     digest = hmac.digest(pepper, lp("chatapi/case/v1", project, idempotency_key), "sha256")
     return "dsr_" + base62(int.from_bytes(digest, "big") % 62**24, 24)

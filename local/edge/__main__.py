@@ -38,8 +38,9 @@ async def _run(config: Mapping[str, Any]) -> int:
     region, account_id = config["region"], config["account_id"]
     apis = load_apis(Path(config["template"]), config.get("parameters", {}), region=region, account_id=account_id)
     ports: Mapping[str, int] = config.get("apis") or dict.fromkeys(apis, config["port"])
-    if len(set(ports.values())) != len(ports) or not ports:
-        print('edge: each API needs a port of its own: "apis": {"LogicalId": port}', file=sys.stderr)
+    if not ports or len(set(ports.values())) != len(ports) or not set(ports) <= set(apis):
+        names = ", ".join(apis)
+        print(f'edge: each API needs a port of its own: "apis": {{"LogicalId": port}}, of: {names}', file=sys.stderr)
         return EXIT_CONFIG
     functions = functions_from(config, log_dir)
     servers: list[asyncio.Server] = []

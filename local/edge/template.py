@@ -149,7 +149,7 @@ def load_apis(path: Path, parameters: Mapping[str, str], *, region: str, account
         }
     )
     if "Transform" in template:
-        template = _transform(template, values, region)
+        template = transform_sam(template, values, region)
     resolver = Resolver(values, template.get("Conditions", {}), template.get("Mappings", {}))
     resources: dict[str, Any] = template["Resources"]
     aliases = {
@@ -164,7 +164,8 @@ def load_apis(path: Path, parameters: Mapping[str, str], *, region: str, account
     }
 
 
-def _transform(template: dict[str, Any], values: dict[str, Any], region: str) -> dict[str, Any]:
+def transform_sam(template: dict[str, Any], values: dict[str, Any], region: str) -> dict[str, Any]:
+    """What CloudFormation gets for a SAM template: its macro's work, done here, with no call to AWS."""
     from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
     from samtranslator.translator.transform import transform
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -67,6 +68,27 @@ def test_no_worker_outlives_the_edge(tmp_path: Path, number: signal.Signals) -> 
         if number != signal.SIGKILL:
             assert edge.process.stderr
             assert edge.process.stderr.read() == ""
+
+
+def test_two_apis_need_two_ports(tmp_path: Path) -> None:
+    api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": {"paths": {}}}}
+    template = tmp_path / "template.json"
+    template.write_text(json.dumps({"Resources": {"Api": api, "AdminApi": api}}))
+    config = write_config(tmp_path, free_port(), template=str(template))
+
+    with start_edge(config) as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert errors.endswith("of: Api, AdminApi\n")
+
+    ports = {"Api": free_port(), "AdminApi": free_port()}
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"apis": ports}))
+    with start_edge(config) as process:
+        assert process.stdout
+        ready = {process.stdout.readline().strip() for _ in ports}
+        process.terminate()
+    assert ready == {f"edge ready http://127.0.0.1:{port}" for port in ports.values()}
+    assert process.returncode == 0
 
 
 def test_a_busy_port_is_one_clear_line_and_exit_code_3(tmp_path: Path) -> None:

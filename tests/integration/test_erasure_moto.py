@@ -44,15 +44,15 @@ class Stack:
     """The stores, keys and the state machine, and both functions in process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.dynamo = boto3.resource("dynamodb", REGION)
+        self.dynamo: Any = boto3.resource("dynamodb", REGION)
         env = {name: self._table(name) for name in ("VAULT_TABLE", "RECORDS_TABLE", "REQUESTS_TABLE", "LEDGER_TABLE")}
         kms = boto3.client("kms", REGION)
         env["EPOCH_KEY"] = kms.create_key()["KeyMetadata"]["Arn"]
         env["SIGNING_KEY"] = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
         secret = boto3.client("secretsmanager", REGION).create_secret(Name="pepper", SecretString=PEPPER)
         env["SUBJECT_PEPPER_SECRET"] = secret["ARN"]
-        self.s3 = boto3.client("s3", REGION)
-        self.s3.create_bucket(Bucket="exports", CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.s3: Any = boto3.client("s3", REGION)
+        self.s3.create_bucket(Bucket="exports", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         self.sfn = boto3.client("stepfunctions", REGION)
         env |= {"EXPORTS_BUCKET": "exports", "LATE_WRITER_SECONDS": "0", "ERASURE_MACHINE": self._machine()}
         for name, value in env.items():
@@ -77,9 +77,13 @@ class Stack:
 
     def _machine(self) -> str:
         # Retries wait for seconds; that they are there is the template suite's and the unit suite's business.
-        definition = ASL.read_text().replace("${ErasureFunctionArn}", FUNCTION).replace('"MaxAttempts": 4', '"MaxAttempts": 0')
+        definition = (
+            ASL.read_text().replace("${ErasureFunctionArn}", FUNCTION).replace('"MaxAttempts": 4', '"MaxAttempts": 0')
+        )
         role = "arn:aws:iam::123456789012:role/erasure-machine"
-        return str(self.sfn.create_state_machine(name="erasure", definition=definition, roleArn=role)["stateMachineArn"])
+        return str(
+            self.sfn.create_state_machine(name="erasure", definition=definition, roleArn=role)["stateMachineArn"]
+        )
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         event = {
@@ -153,7 +157,9 @@ def test_a_request_over_the_wire_ends_with_a_certificate(stack: Stack) -> None:
     stack.days.disclose(PROJECT, subject, "local-model", 1, 1)
     stack.s3.put_object(Bucket="exports", Key=f"{PROJECT}/{subject}/export.zip", Body=b"zip")
     # when
-    status, created = stack.call("POST", "/v1/privacy/requests", {"type": "erasure", "subject": {"user": "alice@example.com"}})
+    status, created = stack.call(
+        "POST", "/v1/privacy/requests", {"type": "erasure", "subject": {"user": "alice@example.com"}}
+    )
     # then
     assert status == 202
     assert stack.finished(created["id"]) == "SUCCEEDED"
@@ -174,7 +180,9 @@ def test_a_request_over_the_wire_ends_with_a_certificate(stack: Stack) -> None:
 
 
 def test_nothing_but_opaque_ids_is_in_the_execution_and_the_case(stack: Stack) -> None:
-    _, created = stack.call("POST", "/v1/privacy/requests", {"type": "erasure", "subject": {"user": "alice@example.com"}})
+    _, created = stack.call(
+        "POST", "/v1/privacy/requests", {"type": "erasure", "subject": {"user": "alice@example.com"}}
+    )
     stack.finished(created["id"])
     arn = stack.env["ERASURE_MACHINE"].replace(":stateMachine:", ":execution:") + ":" + created["id"]
     execution = stack.sfn.describe_execution(executionArn=arn)

@@ -118,10 +118,12 @@ class RuntimeApi:
             headers, event = self._events.get()
             _answer(peer, 200, headers | self._hop, event)
             return True
-        if not self._read_body(request, stream):
-            self._posts.put(request)
-            return False
+        whole = self._read_body(request, stream)
+        if not whole:
+            peer.shutdown(socket.SHUT_RDWR)  # before anybody hears of it
         self._posts.put(request)
+        if not whole:
+            return False
         _answer(peer, 200 if request.method == "GET" else 202, self._hop)
         return True
 

@@ -134,6 +134,10 @@ class ScriptedUpstream:
         """Let gated streams go on by ``count`` pieces."""
         self._state.release(count)
 
+    def reset(self) -> None:
+        """Forget everything, and end what still runs."""
+        self._state.reset()
+
     def wait_for(self, outcome: str, request: int = -1) -> Received:
         """Wait until a request has come to ``outcome``."""
         with self._state.changed:

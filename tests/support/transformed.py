@@ -9,22 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
-from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+from local.edge.template import transform_sam
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
-
-
-class _NoPolicies(ManagedPolicyLoader):
-    """The template names no managed SAM policy, so none is loaded."""
-
-    def __init__(self) -> None:
-        self._policy_map: dict[str, str] = {}
-
-    def load(self) -> dict[str, str]:
-        return {}
 
 
 def source() -> dict[str, Any]:
@@ -35,18 +25,7 @@ def source() -> dict[str, Any]:
 
 @cache
 def _transformed() -> dict[str, Any]:
-    import boto3
-
-    template = source()
-    for resource in template["Resources"].values():
-        for name in ("CodeUri", "ContentUri"):
-            if resource["Type"].startswith("AWS::Serverless::") and name in resource["Properties"]:
-                resource["Properties"][name] = "s3://bucket/key"
-        if resource["Type"].endswith("::Function"):
-            resource["Properties"]["CodeUri"] = "s3://bucket/key"
-    session = boto3.Session(region_name=REGION)
-    done: dict[str, Any] = transform(template, {}, _NoPolicies(), boto_session=session)
-    return done
+    return transform_sam(source(), {}, REGION)
 
 
 def transformed() -> dict[str, Any]:
@@ -54,19 +33,32 @@ def transformed() -> dict[str, Any]:
     return copy.deepcopy(_transformed())
 
 
+SECRETS = ("MintSecret", "KeyPepperSecret", "SubjectPepperSecret")
+SIGNING_KEY = "SigningKey"
+"""moto's CloudFormation ignores a key's KeySpec, so this one becomes a parameter as well: its ARN."""
+
+
 def without_api() -> str:
-    """The transformed template as JSON, less what moto cannot build: the REST API and what hangs on it."""
+    """The transformed template as JSON for moto, less what it cannot build: the REST API and what hangs on it,
+    bucket policies, the state machine (it would ignore the definition's file), and secrets, which become parameters
+    of the same names."""
     template = transformed()
-    gone = ("AWS::ApiGateway::", "AWS::Lambda::Permission")
+    gone = (
+        "AWS::ApiGateway::",
+        "AWS::Lambda::Permission",
+        "AWS::StepFunctions::",
+        "AWS::SecretsManager::",
+        "AWS::S3::BucketPolicy",
+    )
     template["Resources"] = {
-        name: resource
-        for name, resource in template["Resources"].items()
-        if not resource["Type"].startswith(gone) and name not in ("ErasureMachine",)
+        name: resource for name, resource in template["Resources"].items() if not resource["Type"].startswith(gone)
     }
-    template["Outputs"] = {
-        name: output for name, output in template["Outputs"].items() if name not in ("BaseUrl", "ErasureMachine")
-    }
-    return json.dumps(template)
+    del template["Resources"][SIGNING_KEY]
+    template["Parameters"].update({name: {"Type": "String"} for name in (*SECRETS, SIGNING_KEY)})
+    for name in ("BaseUrl", "ErasureMachine"):
+        del template["Outputs"][name]
+    arn = json.dumps({"Fn::GetAtt": [SIGNING_KEY, "Arn"]})
+    return json.dumps(template).replace(arn, json.dumps({"Ref": SIGNING_KEY}))
 
 
-__all__ = ["REGION", "ROOT", "source", "transformed", "without_api"]
+__all__ = ["REGION", "ROOT", "SECRETS", "SIGNING_KEY", "source", "transformed", "without_api"]

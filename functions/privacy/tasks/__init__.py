@@ -1,1 +1,1 @@
-"""The tasks of the erasure workflow (statemachines/erasure.asl.json): idempotent, resumable, everything from the case."""
+"""The tasks of the erasure workflow (statemachines/erasure.asl.json): idempotent, resumable, all from the case."""

@@ -66,7 +66,12 @@ def holds(ports: Ports, case: Case) -> Result:
             for name in hold["kinds"]:
                 kind = kinds.get(name)
                 # What is under the subject's key dies with it, unless the workflow knows how to seal it anew.
-                if kind is None or kind.erase != "delete" or not kind.export or (kind.encrypted and name != "completion"):
+                if (
+                    kind is None
+                    or kind.erase != "delete"
+                    or not kind.export
+                    or (kind.encrypted and name != "completion")
+                ):
                     raise UnsupportedHold
             copied = {name: hold[name] for name in ("kinds", "basis", "owner", "review", "expires")}
             active.append({"hold": hold["sk"], "subject": subject, **copied})
@@ -157,4 +162,3 @@ def mark_failed(ports: Ports, case: Case) -> Result:
     except NotAllowed:
         return {}
     return unfreeze(ports, case)
-

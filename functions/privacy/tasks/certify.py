@@ -1,6 +1,6 @@
 """The certificate: its body frozen once, its ledger entry appended once, signed once. Every run gives the same bytes.
 
-    body ─▶ case (if none stands) ─▶ opening, intent ─▶ case ─▶ ledger ─▶ signature ─▶ case (if none stands), completed
+body ─▶ case (if none stands) ─▶ opening, intent ─▶ case ─▶ ledger ─▶ signature ─▶ case (if none stands), completed
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _body(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
 
 
 def _subject(name: str, generation: int, evidence: dict[str, Any] | None) -> dict[str, Any]:
-    nothing = {"erased_at": None, "erased_by": None, "wrap_sha256": {}, "key_arn": None}
+    nothing: dict[str, Any] = {"erased_at": None, "erased_by": None, "wrap_sha256": {}, "key_arn": None}
     return {"subject": name, "generation": generation, **(evidence or nothing)}
 
 

@@ -9,7 +9,16 @@ from itertools import groupby
 from chatapi.catalogue import expiry, read_policy
 from chatapi.store.cases import COMPLETED, Case
 from chatapi.store.items import Item
-from chatapi.store.keys import COMPLETION, HOLD, UNDATED, chunk_attribute, completion_of, held_sk, locator_pk, subject_pk
+from chatapi.store.keys import (
+    COMPLETION,
+    HOLD,
+    UNDATED,
+    chunk_attribute,
+    completion_of,
+    held_sk,
+    locator_pk,
+    subject_pk,
+)
 from chatapi.vault import SubjectErased
 from privacy.tasks.erasers import erasers, in_place, pages
 from privacy.tasks.ports import NotReady, Ports, ResidueFound, Result, UnknownRecipient

@@ -112,15 +112,15 @@ class Rows:
             closed = case.get("generations")[subject]
             for generation in (*range(1, closed + 1), UNDATED):
                 pk = subject_pk(case.project, subject, generation)
-                last_day = self._last_day(ports, case, subject, scan) if generation == UNDATED else None
+                last_day = self._last_day(ports, case, subject) if generation == UNDATED else None
                 for page in pages(ports.records, pk):
                     ours = [row for row in page if row["kind"] not in spared and _before(row, last_day, scan)]
                     if ours:
                         yield pk, ours
 
     @staticmethod
-    def _last_day(ports: Ports, case: Case, subject: str, scan: bool) -> str | None:
-        """Rows without a generation are the returned subject's own from the day of the inventory on; None: no return."""
+    def _last_day(ports: Ports, case: Case, subject: str) -> str | None:
+        """Rows without a generation are a returned subject's own from the day of the inventory on; None: no return."""
         inventory = case.get("inventory")
         return day_of(inventory["at"]) if inventory and ports.returned(case, subject) else None
 
@@ -179,7 +179,7 @@ _ERASERS: dict[str, Eraser] = {
 
 
 def erasers() -> dict[str, Eraser]:
-    """The eraser of every store that the catalogue names. NotCovered where there is none, or it does not know a kind."""
+    """The eraser of every store that the catalogue names. NotCovered where one is missing or does not know a kind."""
     known = {}
     for store in catalogue().stores:
         eraser = _ERASERS.get(store)

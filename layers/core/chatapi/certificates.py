@@ -89,9 +89,7 @@ def issue(payload: dict[str, Any], signer: Signer) -> bytes:
     header = {"alg": "ES256", "kid": signer.jwk()["kid"], "typ": TYPE}
     signed = f"{b64url(canonical(header))}.{b64url(canonical(payload))}"
     jws = f"{signed}.{b64url(signer.sign(signed.encode()))}"
-    return canonical(
-        {"object": "privacy.certificate", "request": payload["request"], "payload": payload, "jws": jws}
-    )
+    return canonical({"object": "privacy.certificate", "request": payload["request"], "payload": payload, "jws": jws})
 
 
 def verify(certificate: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]:

@@ -36,6 +36,11 @@ def completion_id(now: float) -> str:
     return "chatcmpl-" + base62(int(now * 1000), 8) + random62(21)
 
 
+def is_completion_id(text: str) -> bool:
+    """Whether `text` could be one of ours. What is not never reaches a store: a path can hold anything."""
+    return len(text) == 38 and text.startswith("chatcmpl-") and text[9:].isascii() and text[9:].isalnum()
+
+
 def request_id() -> str:
     """`dsr_` and 24 random characters: a data-rights case."""
     return "dsr_" + random62(24)

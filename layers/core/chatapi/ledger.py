@@ -41,7 +41,7 @@ class Contended(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry. `seq` from 1, `event` a fixed name, `at` POSIX seconds; commitment, prev and hash are 32 bytes each."""
+    """One entry. `seq` from 1, `event` a fixed name, `at` POSIX seconds; the other three are 32 bytes each."""
 
     seq: int
     event: str
@@ -121,8 +121,8 @@ class Ledger:
     ) -> Entry:
         """Append once. `intent` is the seq written down by an earlier try, None at the first.
 
-        `intend(old, new)` replaces the intent `old` in the caller's row by `new`, durably and only if `old` stands there
-        still, and returns the one that stands afterwards. The entry must be the same at every try.
+        `intend(old, new)` replaces the intent `old` in the caller's row by `new`, durably and only if `old` stands
+        there still, and returns the one that stands afterwards. The entry must be the same at every try.
         """
         for _ in range(_RACES):
             if intent is None:

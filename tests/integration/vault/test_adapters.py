@@ -182,6 +182,19 @@ def test_a_step_whose_answer_was_lost_is_still_one_step(aws: Aws) -> None:
     assert flaky.destroy(*WHO, 1, 1000.0, "dsr_1").revision == 3
 
 
+def test_a_step_that_always_loses_gives_up_and_changes_nothing(aws: Aws) -> None:
+    class AlwaysLate(DynamoWraps):
+        """Another writer comes between each read and write."""
+
+        def _write(self, before: Any, after: Any) -> None:
+            raise Conflict
+
+    item = aws.wraps.create(*WHO, 1, b"wrap", "arn", now=1.0)
+    with pytest.raises(Conflict):
+        AlwaysLate(aws.dynamo, aws.table).freeze(*WHO, 1, "dsr_1")
+    assert aws.wraps.get(*WHO) == item
+
+
 def test_two_keyvers_survive_the_wire(aws: Aws) -> None:
     item = aws.wraps.create(*WHO, 1, b"\x00\xff", "arn", now=1.0)
     aws.wraps._write(item, replace(item, keyver=2, wraps={1: b"\x00\xff", 2: b""}, revision=2))

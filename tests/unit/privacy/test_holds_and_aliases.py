@@ -38,7 +38,9 @@ def test_held_completions_are_sealed_under_a_key_of_the_case(world: World) -> No
     payload = world.certificate(case)["payload"]
     (hold,) = payload["holds"]
     assert (hold["basis"], hold["kinds"]) == ("court order", ["completion"])
-    assert "GDPR Art. 17(3)" in next(line["reason"] for line in payload["stores"] if line["outcome"] == "held" and line["store"] == "records")
+    assert "GDPR Art. 17(3)" in next(
+        line["reason"] for line in payload["stores"] if line["outcome"] == "held" and line["store"] == "records"
+    )
 
 
 def test_rows_without_ciphertext_are_held_where_they_are(world: World) -> None:

@@ -70,7 +70,7 @@ def test_locators_of_others_and_of_a_later_generation_stay(world: World) -> None
 def test_a_table_that_does_not_delete_fails_the_erasure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     case = world.case()
     world.task(case, "verify", "holds", "freeze", "inventory", "commit", "keep_held", "destroy")
-    monkeypatch.setattr(world.records, "delete_all", lambda keys: None)
+    monkeypatch.setattr(world.ports.records, "delete_all", lambda keys: None)
     world.task(case, "delete", "recipients")
     with pytest.raises(ResidueFound):
         world.task(case, "residue_scan")

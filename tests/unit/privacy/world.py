@@ -108,10 +108,18 @@ class World:
         self.days.disclose(project, subject, "local-model", 1, 2)
         return name
 
-    def hold(self, subject: str = ALICE, kinds: tuple[str, ...] = ("completion",), days: int = 10, name: str = "hold1") -> None:
+    def hold(
+        self, subject: str = ALICE, kinds: tuple[str, ...] = ("completion",), days: int = 10, name: str = "hold1"
+    ) -> None:
         now = int(self.clock.now())
         dates = {"review": now + 86400, "expires": now + days * 86400, "ttl": expiry("hold", now)}
-        item = {"pk": f"h#{PROJECT}#{subject}", "sk": name, "kind": "hold", "kinds": list(kinds), "basis": "court order"}
+        item = {
+            "pk": f"h#{PROJECT}#{subject}",
+            "sk": name,
+            "kind": "hold",
+            "kinds": list(kinds),
+            "basis": "court order",
+        }
         Catalogued(self.requests, "requests").put({**item, "owner": "dpo", **dates})
 
     def case(self, subject: str = ALICE, name: str = "dsr_" + "1" * 24) -> Case:

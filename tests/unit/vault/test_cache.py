@@ -286,3 +286,9 @@ def test_an_active_item_without_its_current_key_fails_closed(world: World) -> No
     for call in (lambda: world.vault.writer("prj", "sub_a"), lambda: world.vault.reader("prj", "sub_a", 1)):
         with pytest.raises(InvalidCiphertext):
             call()
+
+
+def test_stale_keys_of_others_leave_with_the_next_unwrap(world: World) -> None:
+    world.clock.advance(MAX_AGE)
+    world.vault.writer("prj", "sub_b")
+    assert len(world.vault._cache) == 1

@@ -164,7 +164,7 @@ class Cases:
             ) from None
 
     def gather(self, case: Case, **facts: Any) -> Case:
-        """Write facts while the case is under way and reversible. Past that they stand; the case is returned as it is."""
+        """Write facts while the case is under way and reversible. Past that they stand; the case comes as it is."""
         try:
             return self._update(case, Change(put=facts, expect={"status": IN_PROGRESS, "stage": REVERSIBLE}))
         except Collision:

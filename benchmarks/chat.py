@@ -1,0 +1,61 @@
+"""A chat as the two functions behind one request run it: authorizer, then chat function, its body drained."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+
+from benchmarks import stubs, world
+
+_STREAMED_CALLS = 100
+_COUNTED = 20
+
+
+def measure() -> dict[str, float]:
+    """The `chat.*` figures but the first token."""
+    # The functions log to stdout, as on Lambda; the line is written and paid for, and goes nowhere.
+    with stubs.running() as servers, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        world.enter(servers)
+        whole = _chat(world.chat_body(20))
+        stored = _chat(world.chat_body(20, store=True))
+        short, long = (_chat(world.chat_body(tokens, stream=True)) for tokens in (20, 220))
+        (cpu,) = world.cpu_seconds(whole)
+        few, many = world.cpu_seconds(short, long, calls=_STREAMED_CALLS, warm_up=10)
+        stored()  # a warm function has the subject's key
+        return {
+            "chat.cpu_ms": cpu * 1e3,
+            "chat.per_token_us": (many - few) / 200 * 1e6,
+            **_calls(servers, whole, "chat.calls"),
+            **_calls(servers, stored, "chat.stored.calls"),
+        }
+
+
+def _chat(body: str) -> Callable[[], None]:
+    import authorizer.handler as authorizer
+    from chat.handler import handler
+    from chatapi_runtime import Context
+
+    question = world.authorizer_event(body)
+
+    def chat() -> None:
+        policy = authorizer.handler(question, None)
+        event = {**question, "body": body, "isBase64Encoded": False}
+        event["requestContext"] = {**question["requestContext"], "authorizer": policy["context"]}
+        response = handler(event, Context("request", int(time.time() * 1000) + 900_000, "arn"))
+        prelude, answer = response.prelude(), b"".join(response.body)
+        if response.status != 200 or not prelude or b" word" not in answer:
+            raise SystemExit("the chat was not answered")
+
+    return chat
+
+
+def _calls(servers: stubs.Stubs, chat: Callable[[], None], name: str) -> dict[str, float]:
+    servers.calls()
+    for _ in range(_COUNTED):
+        chat()
+    calls = servers.calls()
+    if calls["secretsmanager"]:
+        raise SystemExit("a warm function read a secret")
+    return {f"{name}.{service}": calls[service] / _COUNTED for service in ("dynamodb", "kms")}

@@ -1,0 +1,55 @@
+"""Every figure of `make bench`: what it says, and the bar it is held to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from benchmarks import vault
+
+
+class Figure(NamedTuple):
+    """What a figure says. `bar` is the most that it may be; None marks one that informs only.
+
+    A millisecond differs from machine to machine, so the tight bars are ratios to something that runs beside it.
+    """
+
+    text: str
+    bar: float | None = None
+
+
+def _vault(text: str, name: str) -> dict[str, Figure]:
+    return {
+        name: Figure(f"{text}, to raw AES-GCM", vault.BARS[name]),
+        f"{name}_prebuilt": Figure(f"{text}, to one AESGCM object reused"),
+    }
+
+
+FIGURES: dict[str, Figure] = {
+    "chat.cpu_ms": Figure("CPU of an unstored chat of 20 tokens: authorizer and chat function", 2.5),
+    "chat.per_token_us": Figure("CPU of one more streamed token"),
+    "chat.calls.dynamodb": Figure("DynamoDB calls of an unstored chat, warm", 3),
+    "chat.calls.kms": Figure("KMS calls of an unstored chat, warm", 0),
+    "chat.stored.calls.dynamodb": Figure("DynamoDB calls of a stored chat, warm", 6),
+    "chat.stored.calls.kms": Figure("KMS calls of a stored chat, warm", 0),
+    "chat.first_token_added_ms": Figure("time to the first token beyond the provider's own, through the edge", 60),
+    "authorizer.cpu_ms": Figure("CPU of a decision"),
+    "authorizer.vs_bare_update": Figure("the same, to boto3's UpdateItem alone", 0.5),
+    "authorizer.forged_key_us": Figure("CPU of refusing a forged key, without any call", 30),
+    "authorizer.calls_per_request": Figure("AWS calls of a decision, warm", 1),
+    "authorizer.memory_mb": Figure("peak resident memory of a warm authorizer", 40),
+    "import.authorizer_vs_boto3": Figure("CPU of a fresh authorizer with its clients, to boto3 with one client", 0.35),
+    "import.authorizer_ms": Figure("CPU of a fresh process: the authorizer, clients made"),
+    "import.chat_ms": Figure("CPU of a fresh process: the chat function, clients made"),
+    "import.privacy_ms": Figure("CPU of a fresh process: the privacy function, clients made"),
+    **_vault("seal and open 256 bytes", "vault.pair_256"),
+    **_vault("seal and open 2 KiB", "vault.pair_2k"),
+    **_vault("seal and open 64 KiB", "vault.pair_64k"),
+    **_vault("open a history of 50 messages of 2 KiB", "vault.history_50x2k"),
+    "vault.overhead_bytes": Figure("bytes that sealing adds", vault.BARS["vault.overhead_bytes"]),
+}
+
+
+def holds(name: str, value: float) -> bool | None:
+    """Whether a figure keeps its bar; None where it has none."""
+    bar = FIGURES[name].bar
+    return None if bar is None else value <= bar

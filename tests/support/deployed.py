@@ -1,0 +1,217 @@
+"""The real template in moto: stores, keys and secrets by CloudFormation; functions run in process, over the wire."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+from moto import mock_aws
+from moto.kms.utils import ECDSAPrivateKey
+from moto.server import ThreadedMotoServer
+
+from chatapi.aws.client import AwsClient
+from chatapi.catalogue import Catalogued
+from chatapi.clock import SystemClock
+from chatapi.ids import random62
+from chatapi.keys import SCOPES
+from chatapi.secrets import Secrets
+from chatapi.store.dynamo import DynamoTable
+from chatapi.store.projects import Limits, Projects
+from chatapi_runtime import Context
+from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.transformed import REGION, ROOT, SECRETS, SIGNING_KEY, without_api
+
+ROOTS = (
+    ("authorizer.handler", "_authorizer"),
+    ("chat.handler", "_services"),
+    ("privacy.handler", "_rights"),
+    ("privacy.tasks.handler", "_ports"),
+)
+"""Where the functions keep what a warm function has."""
+
+
+@dataclass
+class Deployed:
+    """A deployed stack: its outputs, the environment of each function, and the scripted model behind it."""
+
+    endpoint: str
+    outputs: dict[str, str]
+    functions: dict[str, dict[str, str]]
+    upstream: ScriptedUpstream
+
+    def client(self, service: str) -> AwsClient:
+        return AwsClient(service, region=REGION, endpoint=self.endpoint, timeout=10)
+
+
+@pytest.fixture(scope="module")
+def aws_environment() -> Iterator[str]:
+    """Credentials of nobody, and an endpoint on loopback for the lean client (moto patches botocore alone)."""
+    with pytest.MonkeyPatch.context() as patch:
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        }.items():
+            patch.setenv(name, str(value))
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def deployed(aws_environment: str) -> Iterator[Deployed]:
+    """The stack of template.yaml. Deployed anew for a module: other modules of the suite reset moto."""
+    with ScriptedUpstream() as upstream, mock_aws():
+        template, stack = without_api(), "chatapi"
+        session = boto3.Session(region_name=REGION)
+        # Inside mock_aws botocore must not go to the loopback server, whose thread holds the same backends.
+        formation = session.client("cloudformation", endpoint_url=f"https://cloudformation.{REGION}.amazonaws.com")
+        s3 = session.client("s3", endpoint_url=f"https://s3.{REGION}.amazonaws.com")
+        s3.create_bucket(Bucket="local", CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket="local", Key="code", Body=b"")
+        secrets = session.client("secretsmanager", endpoint_url=f"https://secretsmanager.{REGION}.amazonaws.com")
+        parameters = {"Stage": "local", "ModelUrl": upstream.base_url}
+        keys = session.client("kms", endpoint_url=f"https://kms.{REGION}.amazonaws.com")
+        signing = keys.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        parameters[SIGNING_KEY] = signing["KeyMetadata"]["Arn"]
+        for name in SECRETS:
+            parameters[name] = secrets.create_secret(Name=name, SecretString=random62(86))["ARN"]
+        formation.create_stack(
+            StackName=stack,
+            TemplateBody=template,
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        described = formation.describe_stacks(StackName=stack)["Stacks"][0]
+        outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in described["Outputs"]}
+        lambdas = session.client("lambda", endpoint_url=f"https://lambda.{REGION}.amazonaws.com")
+        functions = {
+            name: lambdas.get_function_configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
+            for name in ("authorizer", "chat", "privacy", "erasure")
+        }
+        machines = session.client("stepfunctions", endpoint_url=f"https://states.{REGION}.amazonaws.com")
+        machines.create_state_machine(  # accepts executions and runs none: tests drive the tasks themselves
+            name=f"{stack}-erasure",
+            definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": true}}}',
+            roleArn="arn:aws:iam::123456789012:role/machine",
+        )
+        yield Deployed(aws_environment, outputs, functions, upstream)
+
+
+def api_event(method: str, resource: str, context: dict[str, str], body: Any = None, **path: str) -> dict[str, Any]:
+    """A REST API proxy event, as the function behind the authorizer gets it."""
+    return {
+        "httpMethod": method,
+        "resource": resource,
+        "path": resource.format(**{name: quote(value) for name, value in path.items()}),
+        "headers": {},
+        "queryStringParameters": None,
+        "pathParameters": path or None,
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
+        "isBase64Encoded": False,
+        "requestContext": {"requestId": "req-1", "authorizer": context},
+    }
+
+
+class InProcess:
+    """The functions of a deployed stack in this process: the event goes through the authorizer as API Gateway sends it.
+
+    `run` returns (status, headers, body). `events` keeps what API Gateway would have seen.
+    """
+
+    def __init__(self, stack: Deployed, patch: pytest.MonkeyPatch) -> None:
+        self.stack = stack
+        for variables in stack.functions.values():
+            for name, value in variables.items():
+                patch.setenv(name, str(value))
+        patch.setattr(ECDSAPrivateKey, "sign", sign_digest)
+        for module, name in ROOTS:
+            patch.setattr(importlib.import_module(module), name, None)
+
+    def project(self, **changes: Any) -> tuple[str, str]:
+        """A new project: (id, key)."""
+        client = self.stack.client
+        secrets = Secrets(client("secretsmanager"))
+        table = DynamoTable(client("dynamodb"), self.stack.outputs["ProjectsTable"], sort=None)
+        projects = Projects(
+            Catalogued(table, "projects"),
+            mint=secrets.get(self.stack.outputs["MintSecret"]),
+            pepper=secrets.get(self.stack.outputs["KeyPepperSecret"]),
+            clock=SystemClock(),
+        )
+        return projects.create("test", Limits(**changes), retention="history", scopes=SCOPES[:3])
+
+    def run(
+        self, key: str, method: str, resource: str, body: Any = None, headers: dict[str, str] | None = None, **path: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One request through the authorizer and the function behind it."""
+        from authorizer.handler import handler as authorize
+
+        event = api_event(method, resource, {}, body, **path)
+        size = {"Content-Length": str(len(event["body"].encode()))} if event["body"] else {}
+        event["headers"] = {"Authorization": f"Bearer {key}", **size, **(headers or {})}
+        policy = authorize({**event, "type": "REQUEST", "methodArn": "arn:aws:execute-api:x:1:api/live/GET/"}, None)
+        if policy["policyDocument"]["Statement"][0]["Effect"] == "Deny":
+            return 429, {}, json.dumps(policy["context"]).encode()
+        event["requestContext"]["authorizer"] = policy["context"]
+        if resource.startswith("/v1/privacy"):
+            from privacy.handler import handler as privacy
+
+            answer = privacy(event, FakeContext())
+            return answer["statusCode"], answer.get("headers") or {}, (answer.get("body") or "").encode()
+        from chat.handler import handler as chat
+
+        response = chat(event, Context("req-1", int((time.time() + 60) * 1000), "arn"))
+        try:
+            return response.status, dict(response.headers), b"".join(response.body)
+        finally:
+            getattr(response.body, "close", lambda: None)()
+
+
+def sign_digest(self: ECDSAPrivateKey, message: bytes, signing_algorithm: str) -> bytes:
+    """KMS's Sign of a digest. moto takes the digest for a message and hashes it once more."""
+    del signing_algorithm
+    return bytes(self.private_key.sign(message, ec.ECDSA(Prehashed(SHA256()))))
+
+
+def erase(request: str, project: str) -> None:
+    """Run the workflow's tasks in the order of the state machine's path of success."""
+    from privacy.tasks.handler import handler
+
+    definition = json.loads((ROOT / "statemachines" / "erasure.asl.json").read_text())
+    name = definition["StartAt"]
+    while name:
+        state = definition["States"][name]
+        if state["Type"] == "Task":
+            payload = state["Parameters"]["Payload"]
+            handler({"task": payload["task"], "project": project, "request": request}, None)
+        name = state.get("Next") or state.get("Default")
+
+
+class FakeContext:
+    """Lambda's context object, as far as Powertools looks at it."""
+
+    function_name = "privacy"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:x:1:function:privacy"
+    aws_request_id = "req-1"
+
+
+@pytest.fixture
+def functions(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> InProcess:
+    """The functions of the deployed stack, fresh: nothing is warm."""
+    return InProcess(deployed, monkeypatch)

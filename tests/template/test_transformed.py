@@ -1,0 +1,210 @@
+"""The transformed template keeps what the design promises. A wrong value passes SAM's validation silently."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from authorizer.service import SLOT_SECONDS, route_needs
+from chatapi.catalogue import catalogue, read_policy
+from chatapi.keys import SCOPES
+from tests.support.transformed import source, transformed
+
+TEMPLATE = transformed()
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+API = RESOURCES["Api"]["Properties"]
+PATHS: dict[str, Any] = API["Body"]["paths"]
+ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods]
+OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json"}
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {name: r["Properties"] for name, r in RESOURCES.items() if r["Type"] == kind}
+
+
+def uri(path: str, method: str) -> str:
+    return json.dumps(PATHS[path][method]["x-amazon-apigateway-integration"]["uri"])
+
+
+@pytest.mark.parametrize(("path", "method"), [r for r in ROUTES if r[0].startswith(("/v1/chat", "/v1/models"))])
+def test_every_route_of_the_chat_function_streams(path: str, method: str) -> None:
+    integration = PATHS[path][method]["x-amazon-apigateway-integration"]
+    assert integration["responseTransferMode"] == "STREAM"
+    assert "/response-streaming-invocations" in uri(path, method)
+
+
+def test_a_chat_may_take_fifteen_minutes_in_both_places() -> None:
+    integration = PATHS["/v1/chat/completions"]["post"]["x-amazon-apigateway-integration"]
+    timeout = RESOURCES["ChatFunction"]["Properties"]["Timeout"]
+    assert (integration["timeoutInMillis"], timeout) == (900_000, 900)
+    assert timeout + 5 == SLOT_SECONDS
+
+
+@pytest.mark.parametrize(("path", "method"), ROUTES)
+def test_every_route_asks_the_authorizer_but_the_public_files(path: str, method: str) -> None:
+    security = PATHS[path][method].get("security")
+    assert security == ([{"NONE": []}] if path in OPEN else [{"KeyAuthorizer": []}])
+
+
+@pytest.mark.parametrize(("path", "method"), [r for r in ROUTES if r[0] not in OPEN])
+def test_the_authorizer_knows_a_scope_for_every_route(path: str, method: str) -> None:
+    scope, kind = route_needs(method.upper(), path)
+    assert scope in SCOPES
+    assert kind in ("chat", "read", "rights")
+
+
+def test_a_verdict_is_never_cached() -> None:
+    authorizer = API["Body"]["securityDefinitions"]["KeyAuthorizer"]["x-amazon-apigateway-authorizer"]
+    assert authorizer["authorizerResultTtlInSeconds"] == 0
+    assert authorizer["type"] == "request"
+
+
+def test_tls_is_1_3_alone() -> None:
+    assert API["SecurityPolicy"] == "SecurityPolicy_TLS13_1_3_2025_09"
+    assert API["EndpointAccessMode"] == "STRICT"
+    assert API["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+
+
+def test_every_gateway_response_has_openais_shape() -> None:
+    responses = API["Body"]["x-amazon-apigateway-gateway-responses"]
+    for name, response in responses.items():
+        error = json.loads(response["responseTemplates"]["application/json"])["error"]
+        assert set(error) == {"message", "type", "param", "code"}, name
+        assert response["responseParameters"]["gatewayresponse.header.x-request-id"] == "context.requestId"
+    statuses = {name: response.get("statusCode") for name, response in responses.items()}
+    assert {k: int(statuses[k]) for k in ("UNAUTHORIZED", "ACCESS_DENIED", "MISSING_AUTHENTICATION_TOKEN")} == {
+        "UNAUTHORIZED": 401,
+        "ACCESS_DENIED": 429,
+        "MISSING_AUTHENTICATION_TOKEN": 404,
+    }
+    assert {"DEFAULT_4XX", "DEFAULT_5XX", "REQUEST_TOO_LARGE"} <= set(responses)
+
+
+def test_every_store_is_in_the_catalogue_and_the_other_way_round() -> None:
+    stores = {**of_type("AWS::DynamoDB::Table"), **of_type("AWS::S3::Bucket")}
+    assert set(stores) == set(catalogue().stores.values())
+
+
+@pytest.mark.parametrize("name", sorted(of_type("AWS::DynamoDB::Table")))
+def test_every_table_is_encrypted_by_the_customer_key(name: str) -> None:
+    sse = RESOURCES[name]["Properties"]["SSESpecification"]
+    assert (sse["SSEEnabled"], sse["SSEType"]) == (True, "KMS")
+    assert sse["KMSMasterKeyId"] == {"Fn::GetAtt": ["StoreKey", "Arn"]}
+
+
+@pytest.mark.parametrize("name", sorted(of_type("AWS::S3::Bucket")))
+def test_every_bucket_is_encrypted_and_private(name: str) -> None:
+    bucket = RESOURCES[name]["Properties"]
+    rule = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]["ServerSideEncryptionByDefault"]
+    assert rule == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": {"Fn::GetAtt": ["StoreKey", "Arn"]}}
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+
+
+def test_symmetric_keys_rotate_and_the_signing_key_only_signs() -> None:
+    keys = of_type("AWS::KMS::Key")
+    assert keys["StoreKey"]["EnableKeyRotation"] is True
+    assert keys["EpochKey"]["EnableKeyRotation"] is True
+    assert (keys["SigningKey"]["KeySpec"], keys["SigningKey"]["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
+
+
+def test_the_vault_has_no_second_copy() -> None:
+    vault = RESOURCES["VaultTable"]["Properties"]
+    assert vault["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}
+    assert not {"StreamSpecification", "TimeToLiveSpecification", "Replicas"} & set(vault)
+    assert vault["DeletionProtectionEnabled"] is True
+
+
+def test_the_certificates_term_is_the_records_backup() -> None:
+    pitr = RESOURCES["RecordsTable"]["Properties"]["PointInTimeRecoverySpecification"]
+    assert pitr["RecoveryPeriodInDays"] == read_policy("retention")["backups"]["records_days"]
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name, policy in of_type("AWS::IAM::Policy").items():
+        found += [(name, statement) for statement in policy["PolicyDocument"]["Statement"]]
+    return found
+
+
+@pytest.mark.parametrize(("name", "statement"), statements())
+def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any]) -> None:
+    resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    assert "*" not in resources, name
+    assert not any("*" in action for action in actions), name
+
+
+def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
+    functions = of_type("AWS::Lambda::Function")
+    assert len(functions) == 4
+    roles = [json.dumps(f["Role"]) for f in functions.values()]
+    groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
+    assert len(set(roles)) == len(set(groups)) == 4
+    for role in of_type("AWS::IAM::Role").values():
+        assert not role.get("Policies")
+
+
+def test_the_authorizer_may_update_projects_and_read_two_secrets_and_nothing_else() -> None:
+    actions = {
+        a
+        for n, s in statements()
+        if n == "AuthorizerPolicy"
+        for a in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])
+    }
+    assert actions == {
+        "dynamodb:UpdateItem",
+        "secretsmanager:GetSecretValue",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+
+
+def test_only_the_erasure_role_may_sign_or_delete_exports() -> None:
+    for action in ("kms:Sign", "s3:DeleteObject"):
+        assert {n for n, s in statements() if action in s["Action"]} == {"ErasurePolicy"}
+
+
+@pytest.mark.parametrize("name", sorted(of_type("AWS::Logs::LogGroup")))
+def test_every_log_group_is_encrypted_and_ends(name: str) -> None:
+    group = RESOURCES[name]["Properties"]
+    assert group["KmsKeyId"] == {"Fn::GetAtt": ["StoreKey", "Arn"]}
+    assert group["RetentionInDays"]
+
+
+def test_the_access_log_names_routes_never_paths_queries_or_addresses() -> None:
+    text = json.dumps(source()["Resources"]["Api"]["Properties"]["AccessLogSetting"])
+    named = set(re.findall(r"\$context\.([A-Za-z.]+)", text))
+    assert named == {
+        "requestId",
+        "resourcePath",
+        "httpMethod",
+        "status",
+        "responseLatency",
+        "tlsVersion",
+        "cipherSuite",
+    }
+    assert "DataTraceEnabled" not in json.dumps(TEMPLATE)
+
+
+def test_runtime_and_processor_are_parameters_with_the_defaults_of_production() -> None:
+    parameters = TEMPLATE["Parameters"]
+    assert (parameters["PythonRuntime"]["Default"], parameters["Architecture"]["Default"]) == ("python3.13", "arm64")
+    for function in of_type("AWS::Lambda::Function").values():
+        assert function["Runtime"] == {"Ref": "PythonRuntime"}
+        assert function["Architectures"] == [{"Ref": "Architecture"}]
+
+
+def test_chat_may_call_exactly_the_bedrock_models_on_offer() -> None:
+    models = read_policy("models")["models"].values()
+    offered = {m["upstream"] for m in models if m["provider"] == "bedrock" and "local" not in m["stages"]}
+    granted = next(s for n, s in statements() if n == "ChatPolicy" and "bedrock:InvokeModel" in s["Action"])["Resource"]
+    assert {arn["Fn::Sub"].rpartition("/")[2] for arn in granted} == offered
+
+
+def test_the_state_machine_is_encrypted_and_defined_by_a_file() -> None:
+    machine = RESOURCES["ErasureMachine"]["Properties"]
+    assert machine["EncryptionConfiguration"]["Type"] == "CUSTOMER_MANAGED_KMS_KEY"
+    assert machine["DefinitionS3Location"] == "statemachines/erasure.asl.json"

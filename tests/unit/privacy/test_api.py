@@ -1,0 +1,345 @@
+"""The data-rights API as API Gateway calls it, over fakes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+import privacy.handler
+from chatapi.aws.errors import AwsError, AwsUnavailable
+from chatapi.deadlines import due
+from chatapi.vault import project_pepper, subject_id
+from chatapi.verdict import Verdict
+from privacy.handler import handler
+from privacy.service import Rights
+from tests.unit.privacy.world import PROJECT, World
+
+PEPPER = b"p" * 86
+ERASURE = {"type": "erasure", "subject": {"user": "alice@example.com"}}
+REQUESTS = "/v1/privacy/requests"
+
+
+class Executions:
+    """Records what was started; fails where told."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, str, str]] = []
+        self.error: AwsError | None = None
+
+    def start(self, name: str, project: str, request: str) -> None:
+        if self.error:
+            raise self.error
+        self.started.append((name, project, request))
+
+
+class Api:
+    """The handler, its service and a caller's key."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world = World()
+        self.executions = Executions()
+        self.rights = Rights(self.world.cases, self.executions, self.world.signer, self.world.clock, lambda: PEPPER)
+        monkeypatch.setattr(privacy.handler, "_rights", self.rights)
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        project: str = PROJECT,
+        outcome: str = "ok",
+        query: dict[str, str] | None = None,
+        **headers: str,
+    ) -> dict[str, Any]:
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "resource": path,
+            "headers": {name.replace("_", "-"): value for name, value in headers.items()},
+            "queryStringParameters": query,
+            "requestContext": {
+                "requestId": "req-1",
+                "authorizer": Verdict(project, "k1", outcome=outcome).to_context(),
+            },
+            "body": body if isinstance(body, str) or body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        return handler(event, None)
+
+    def call(self, *args: Any, **options: Any) -> tuple[int, Any]:
+        answer = self.raw(*args, **options)
+        assert answer["multiValueHeaders"]["x-request-id"] == ["req-1"]
+        assert answer["multiValueHeaders"]["privacy-policy-version"] == ["2025-08-04"]
+        assert answer["multiValueHeaders"]["content-type"] == ["application/json"]
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def create(self, **options: Any) -> str:
+        status, case = self.call("POST", REQUESTS, ERASURE, **options)
+        assert status == 202
+        return str(case["id"])
+
+    def complete(self, name: str) -> None:
+        self.world.erase(self.world.cases.get(PROJECT, name))
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    return Api(monkeypatch)
+
+
+def code(answer: tuple[int, Any]) -> tuple[int, str, str | None]:
+    status, body = answer
+    assert body["error"].keys() == {"message", "type", "param", "code"}
+    return status, body["error"]["code"], body["error"]["param"]
+
+
+def test_a_request_is_received_started_and_never_echoes_the_subject(api: Api) -> None:
+    answer = api.raw("POST", REQUESTS, ERASURE)
+    assert "alice" not in str(answer)
+    case = json.loads(answer["body"])
+    now = int(api.world.clock.now())
+    assert case == {
+        "id": case["id"],
+        "object": "privacy.request",
+        "type": "erasure",
+        "status": "received",
+        "created_at": now,
+        "due_at": int(due(now)),
+        "completed_at": None,
+        "stores": [],
+    }
+    assert api.executions.started == [(case["id"], PROJECT, case["id"])]
+    kept = api.world.cases.get(PROJECT, case["id"])
+    assert kept.subject == subject_id(project_pepper(PEPPER, PROJECT), "user", "alice@example.com")
+    assert "alice" not in str(api.world.requests.rows)
+
+
+def test_the_owner_is_a_subject_of_its_own(api: Api) -> None:
+    _, case = api.call("POST", REQUESTS, {"type": "erasure", "subject": {"owner": True}})
+    assert api.world.cases.get(PROJECT, case["id"]).subject == subject_id(
+        project_pepper(PEPPER, PROJECT), "owner", PROJECT
+    )
+
+
+def test_from_request_to_certificate(api: Api) -> None:
+    name = api.create()
+    assert code(api.call("GET", f"{REQUESTS}/{name}/certificate")) == (404, "certificate_not_ready", None)
+    api.complete(name)
+    _, case = api.call("GET", f"{REQUESTS}/{name}")
+    assert case["status"] == "completed"
+    assert case["completed_at"] == int(api.world.clock.now())
+    assert all(line.keys() == {"store", "outcome", "count"} for line in case["stores"])
+    first, second = (api.raw("GET", f"{REQUESTS}/{name}/certificate")["body"] for _ in range(2))
+    assert first == second
+    certificate = json.loads(first)
+    assert (certificate["object"], certificate["request"]) == ("privacy.certificate", name)
+    assert certificate == api.world.certificate(api.world.cases.get(PROJECT, name))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (None, (400, "invalid_json", None)),
+        ("", (400, "invalid_json", None)),
+        ("{", (400, "invalid_json", None)),
+        ('{"type": "erasure", "subject": {"user": "\\ud800"}}', (400, "invalid_json", None)),
+        ("\ud800", (400, "invalid_json", None)),
+        ("[" * 8000, (400, "invalid_json", None)),
+        ("[]", (400, "invalid_type", None)),
+        ("null", (400, "invalid_type", None)),
+        ({}, (400, "missing_required_parameter", "type")),
+        ({"type": "erasure"}, (400, "missing_required_parameter", "subject")),
+        ({"type": 1, "subject": {"user": "x"}}, (400, "invalid_type", "type")),
+        ({"type": "erasure", "subject": "x"}, (400, "invalid_type", "subject")),
+        ({"type": "erasure", "subject": {}}, (400, "invalid_type", "subject")),
+        ({"type": "erasure", "subject": {"user": "x", "owner": True}}, (400, "invalid_type", "subject")),
+        ({"type": "erasure", "subject": {"user": None}}, (400, "invalid_type", "subject.user")),
+        ({"type": "erasure", "subject": {"user": 7}}, (400, "invalid_type", "subject.user")),
+        ({"type": "erasure", "subject": {"user": ""}}, (400, "invalid_type", "subject.user")),
+        ({"type": "erasure", "subject": {"user": "x" * 513}}, (400, "invalid_type", "subject.user")),
+        ({"type": "erasure", "subject": {"owner": False}}, (400, "invalid_type", "subject.owner")),
+        ({"type": "erasure", "subject": {"owner": 1}}, (400, "invalid_type", "subject.owner")),
+        ({"type": "erasure", "subject": {"owner": None}}, (400, "invalid_type", "subject.owner")),
+        ({"type": "erasure", "subject": {"user": "x"}, "alice": 1}, (400, "unknown_parameter", None)),
+        ({"type": "erasure", "subject": {"user": "x", "alice": 1}}, (400, "unknown_parameter", "subject")),
+        ({"type": "erasure", "subject": {"user": "x" * 20_000}}, (413, "request_too_large", None)),
+        *(
+            ({"type": right, "subject": {"user": "x"}}, (400, "unsupported_type", "type"))
+            for right in ("access", "portability", "rectification", "restriction", "objection", "alice")
+        ),
+    ],
+)
+def test_refusals_name_the_field_and_quote_nothing(api: Api, body: Any, expected: tuple[int, str, str | None]) -> None:
+    answer = api.call("POST", REQUESTS, body)
+    assert code(answer) == expected
+    assert "alice" not in str(answer)
+    assert api.world.requests.rows == {}
+
+
+def test_the_largest_user_and_any_unicode_pass(api: Api) -> None:
+    for user in ("x" * 512, "日本語 ü \u0000", "𝔘" * 512):
+        assert api.call("POST", REQUESTS, {"type": "erasure", "subject": {"user": user}})[0] == 202
+
+
+def test_a_base64_body(api: Api) -> None:
+    event_body = base64.b64encode(json.dumps(ERASURE).encode()).decode()
+    event = {
+        "httpMethod": "POST", "path": REQUESTS, "headers": None, "queryStringParameters": None,
+        "requestContext": {"requestId": "r", "authorizer": Verdict(PROJECT, "k1").to_context()},
+        "isBase64Encoded": True, "body": event_body,
+    }  # fmt: skip
+    assert handler(event, None)["statusCode"] == 202
+    assert handler({**event, "body": "%"}, None)["statusCode"] == 400
+
+
+@pytest.mark.parametrize("path", ["", "/dsr_" + "1" * 24, "/dsr_" + "1" * 24 + "/certificate"])
+def test_without_the_scope_nothing_is_looked_at(api: Api, path: str) -> None:
+    assert code(api.call("GET", REQUESTS + path, outcome="insufficient_scope"))[:2] == (403, "insufficient_scope")
+    assert code(api.call("POST", REQUESTS, "{", outcome="insufficient_scope"))[:2] == (403, "insufficient_scope")
+
+
+@pytest.mark.parametrize("method_and_tail", [("GET", ""), ("POST", "/cancel"), ("GET", "/certificate")])
+def test_foreign_and_unknown_requests_look_the_same(api: Api, method_and_tail: tuple[str, str]) -> None:
+    method, tail = method_and_tail
+    name = api.create()
+    foreign = api.call(method, f"{REQUESTS}/{name}{tail}", project="projectB")
+    assert code(foreign) == (404, "not_found", None)
+    for unknown in ("dsr_" + "0" * 24, "nonsense", "a b", "r%23x"):
+        assert api.call(method, f"{REQUESTS}/{unknown}{tail}") == foreign
+
+
+def test_lists_hold_the_own_projects_requests_page_by_page(api: Api) -> None:
+    mine = sorted(api.create() for _ in range(5))
+    api.create(project="projectB")
+    _, page = api.call("GET", REQUESTS, query={"limit": "2"})
+    assert ([case["id"] for case in page["data"]], page["has_more"]) == (mine[:2], True)
+    assert (page["object"], page["first_id"], page["last_id"]) == ("list", mine[0], mine[1])
+    _, page = api.call("GET", REQUESTS, query={"after": mine[1], "limit": "3"})
+    assert ([case["id"] for case in page["data"]], page["has_more"]) == (mine[2:], False)
+    _, page = api.call("GET", REQUESTS, project="projectC")
+    assert page == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"limit": "²"}, {"after": "x"}])
+def test_bad_pages_are_refused(api: Api, query: dict[str, str]) -> None:
+    assert code(api.call("GET", REQUESTS, query=query)) == (400, "invalid_type", next(iter(query)))
+
+
+def test_cancelling(api: Api) -> None:
+    name = api.create()
+    status, case = api.call("POST", f"{REQUESTS}/{name}/cancel")
+    assert (status, case["status"]) == (200, "cancelled")
+    again = api.raw("POST", f"{REQUESTS}/{name}/cancel")
+    assert again["statusCode"] == 409
+    assert json.loads(again["body"])["error"]["code"] == "request_not_cancellable"
+    assert again["multiValueHeaders"]["x-should-retry"] == ["false"]
+
+
+def test_the_same_idempotency_key_gives_the_same_request(api: Api) -> None:
+    first = api.create(idempotency_key="k" * 64)
+    assert api.create(Idempotency_Key="k" * 64) == first
+    assert api.create(idempotency_key="other") != first
+    assert api.create(idempotency_key="k" * 64, project="projectB") != first
+    owner = {"type": "erasure", "subject": {"owner": True}}
+    assert code(api.call("POST", REQUESTS, owner, idempotency_key="k" * 64))[:2] == (409, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("key", ["", "k" * 65, "a b", "é"])
+def test_a_bad_idempotency_key_is_refused(api: Api, key: str) -> None:
+    expected = (400, "invalid_type", "idempotency-key")
+    assert code(api.call("POST", REQUESTS, ERASURE, idempotency_key=key)) == expected
+
+
+def test_a_request_that_could_not_be_started_is_kept_and_started_later(api: Api) -> None:
+    # given Step Functions that do not answer
+    api.executions.error = AwsUnavailable("Timeout")
+    answer = api.raw("POST", REQUESTS, ERASURE, idempotency_key="k")
+    assert answer["statusCode"] == 503
+    assert answer["multiValueHeaders"]["retry-after"] == ["1"]
+    _, page = api.call("GET", REQUESTS)
+    (case,) = page["data"]
+    assert case["status"] == "received"
+    # when they are back, a repeat of the call starts it
+    api.executions.error = None
+    name = api.create(idempotency_key="k")
+    assert (name, api.executions.started) == (case["id"], [(name, PROJECT, name)])
+
+
+def test_a_request_that_waited_too_long_is_started_by_the_next_read(api: Api) -> None:
+    api.executions.error = AwsUnavailable("Timeout")
+    api.raw("POST", REQUESTS, ERASURE)
+    _, page = api.call("GET", REQUESTS)
+    path = f"{REQUESTS}/{page['data'][0]['id']}"
+    api.world.clock.advance(61)
+    assert api.call("GET", path)[0] == 200, "reading does not depend on it"
+    api.executions.error = None
+    api.call("GET", path)
+    api.call("GET", path)
+    names = {name for name, _, _ in api.executions.started}
+    assert len(names) == 1, "polling does not start a swarm"
+    assert names != {page["data"][0]["id"]}, "that name may be used up by an execution that died"
+
+
+def test_a_failed_request_starts_again_with_its_idempotency_key(api: Api) -> None:
+    name = api.create(idempotency_key="k")
+    case = api.world.cases.get(PROJECT, name)
+    api.world.task(case, "verify", "mark_failed")
+    api.world.clock.advance(1)
+    api.create(idempotency_key="k")
+    assert len(api.executions.started) == 2
+    assert api.executions.started[1][0] != name
+    api.complete(name)
+    assert api.call("GET", f"{REQUESTS}/{name}")[1]["status"] == "completed"
+
+
+def test_public_routes(api: Api) -> None:
+    assert api.call("GET", "/health") == (200, {"status": "ok"})
+    answer = api.raw("GET", "/.well-known/jwks.json")
+    assert answer["multiValueHeaders"]["cache-control"] == ["public, max-age=3600"]
+    assert json.loads(answer["body"]) == {"keys": [api.world.signer.jwk()]}
+
+
+def test_the_openapi_description_is_served_where_it_ships(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    file = tmp_path / "openapi.json"
+    monkeypatch.setattr(privacy.handler, "_OPENAPI", file)
+    assert code(api.call("GET", "/openapi.json"))[:2] == (404, "not_found")
+    file.write_text('{"openapi":"3.1.0"}')
+    assert api.call("GET", "/openapi.json") == (200, {"openapi": "3.1.0"})
+
+
+@pytest.mark.parametrize("method_and_path", [("GET", "/nowhere"), ("DELETE", REQUESTS), ("PUT", "/health")])
+def test_unknown_routes_take_the_one_shape(api: Api, method_and_path: tuple[str, str]) -> None:
+    assert code(api.call(*method_and_path)) == (404, "not_found", None)
+
+
+def test_a_fault_of_ours_tells_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*args: Any) -> None:
+        raise RuntimeError("alice@example.com")
+
+    monkeypatch.setattr(api.rights, "create", broken)
+    answer = api.call("POST", REQUESTS, ERASURE)
+    assert code(answer) == (500, "internal_error", None)
+    assert "alice" not in str(answer) + "".join(capsys.readouterr())
+
+
+def test_a_store_that_does_not_answer_is_503(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: Any) -> None:
+        raise AwsUnavailable("Timeout")
+
+    monkeypatch.setattr(api.rights, "get", away)
+    assert code(api.call("GET", f"{REQUESTS}/dsr_{'1' * 24}"))[:2] == (503, "service_unavailable")
+
+
+def test_logs_hold_opaque_ids_alone(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.complete(api.create())
+    lines = capsys.readouterr().out.splitlines()
+    assert "alice" not in "".join(lines)
+    assert json.loads(lines[0]) == {"event": "request", "function": "privacy", "request_id": "req-1", "status": 202}

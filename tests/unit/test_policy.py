@@ -1,0 +1,70 @@
+"""policy/ is data that the code obeys: it has to be whole."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import io
+import json
+from contextlib import redirect_stdout
+
+import pytest
+
+from chatapi.catalogue import POLICY, catalogue, read_policy
+from chatapi.logs import FIELDS, log, log_error
+
+
+def test_the_published_document_is_the_one_the_version_names() -> None:
+    versions = read_policy("versions")
+    current = versions["versions"][versions["current"]]
+    assert hashlib.sha256((POLICY / current["document"]).read_bytes()).hexdigest() == current["sha256"]
+
+
+def test_no_processor_has_marketing_as_a_purpose_and_each_has_an_agreement() -> None:
+    purposes = read_policy("purposes")["purposes"]
+    for processor in read_policy("processors")["processors"].values():
+        assert set(processor["purposes"]) <= set(purposes)
+        assert not any("marketing" in purpose for purpose in processor["purposes"])
+        assert isinstance(processor["agreement"]["expires"], datetime.date)
+        assert processor["training"] is False
+
+
+def test_every_purpose_has_a_legal_basis() -> None:
+    assert all("Art. 6" in purpose["basis"] for purpose in read_policy("purposes")["purposes"].values())
+
+
+def test_every_model_names_a_processor_of_the_register() -> None:
+    processors = read_policy("processors")["processors"]
+    assert all(model["processor"] in processors for model in read_policy("models")["models"].values())
+
+
+def test_a_kind_that_outlives_an_erasure_says_why() -> None:
+    assert all(kind.why for kind in catalogue().kinds.values() if kind.erase in ("keep", "none"))
+
+
+def logged(**fields: object) -> dict[str, object]:
+    out = io.StringIO()
+    with redirect_stdout(out):
+        log("event", **fields)  # type: ignore[arg-type]
+    line: dict[str, object] = json.loads(out.getvalue())
+    return line
+
+
+def test_a_log_line_takes_no_field_off_the_list_and_no_sentence() -> None:
+    assert logged(project="abc", count=3) == {"event": "event", "project": "abc", "count": 3}
+    assert logged(code="a sentence somebody wrote") == {"event": "event", "code": "<withheld>"}
+    assert logged(code="x" * 500)["code"] == "<withheld>"
+    with pytest.raises(ValueError, match="allow-list"):
+        log("event", prompt="x")
+    assert not FIELDS & {"prompt", "content", "messages", "user", "body", "headers"}
+
+
+def test_an_error_is_logged_by_type_and_place_alone() -> None:
+    out = io.StringIO()
+    with redirect_stdout(out):
+        try:
+            raise ValueError("canary in a text")
+        except ValueError as error:
+            log_error("failed", error)
+    assert "canary" not in out.getvalue()
+    assert json.loads(out.getvalue())["error"] == "ValueError"
