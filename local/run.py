@@ -189,7 +189,7 @@ def _clean(settings: Settings) -> None:
 
 
 def own_directory(home: Path) -> None:
-    """Make `home`, for the user alone. Raises LocalError unless it is new, empty or a stack's: files get removed there."""
+    """Make `home`, for the user alone. Raises LocalError unless it is new, empty or a stack's: we remove files."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         if any(home.iterdir()) and not (home / LOCK).exists():

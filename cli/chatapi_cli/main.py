@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -138,7 +139,7 @@ def requests_resume(
 
 @app.command()
 def verify(
-    file: Annotated[typer.FileText, typer.Argument(help="A certificate, as GET …/certificate returned it.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A certificate, as GET …/certificate returned it.")],
     jwks: Annotated[
         str | None, typer.Option(help="The signer's keys: a file or URL; default: those of the stack.")
     ] = None,
@@ -147,7 +148,7 @@ def verify(
     from chatapi_cli.verify import verify_file
 
     source = jwks or find().base_url.removesuffix("/v1") + "/.well-known/jwks.json"
-    findings = verify_file(file.name, source)
+    findings = verify_file(file, source)
     for finding in findings:
         typer.echo(f"NOT VALID: {finding}", err=True)
     if findings:

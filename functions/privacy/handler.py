@@ -134,6 +134,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     # Set here, so that no answer can come without them.
     headers = {name.lower(): values for name, values in (answer.get("multiValueHeaders") or {}).items()}
     headers["x-request-id"] = [request_id]
+    headers.setdefault("cache-control", ["no-store"])
     headers["privacy-policy-version"] = [read_policy("versions")["current"]]
     answer["multiValueHeaders"] = headers
     log("request", function="privacy", request_id=request_id, status=answer["statusCode"])

@@ -121,6 +121,7 @@ def test_a_denial_is_shaped_by_the_template(client: httpx.Client) -> None:
     ("outcome", "status", "body"),
     [
         ("elsewhere", 429, "slow down"),  # an Allow for another resource allows nothing
+        ("both", 429, "slow down"),  # an explicit Deny wins
         ("unauthorized", 401, '{"message":"Unauthorized"}'),
         ("fault", 500, "AUTHORIZER_FAILURE"),
         ("nonsense", 500, "AUTHORIZER_CONFIGURATION_ERROR"),

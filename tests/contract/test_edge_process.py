@@ -6,8 +6,9 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -54,11 +55,12 @@ def test_no_worker_outlives_the_edge(tmp_path: Path, number: signal.Signals) -> 
         edge.process.send_signal(number)
         with pytest.raises(httpx.RemoteProtocolError):
             next(chunks)
-        with suppress(OSError):  # a killed worker does not listen any more
+        # then: told to stop, the stream settles; killed, the worker goes with its edge, even one that waits for
+        # something else (on Linux, by the kernel; elsewhere, as soon as it turns to its Runtime API)
+        killed_with_it = number == signal.SIGKILL and sys.platform == "linux"
+        if not killed_with_it:
             channel.release(1000)
-
-        # then: told to stop, the stream settles; killed, the worker goes with its edge (or settles, if it is faster)
-        assert channel.hear() in (["", "settled"] if number == signal.SIGKILL else ["settled"])
+        assert channel.hear() == ("" if killed_with_it else "settled")
         edge.process.wait(timeout=10)
         assert edge.process.returncode == (-9 if number == signal.SIGKILL else 0)
         for pid in (idle, int(response.headers["x-pid"])):

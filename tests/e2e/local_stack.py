@@ -85,6 +85,10 @@ class RunningStack:
             aws_secret_access_key=self.info.aws_secret_access_key,
         )
 
+    def cli_environment(self) -> dict[str, str]:
+        """The environment in which `chatapi` talks to this stack."""
+        return {**os.environ, "CHATAPI_STACK_FILE": str(self.place.home / "stack.json")}
+
     def __enter__(self) -> Self:
         return self
 

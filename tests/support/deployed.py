@@ -22,14 +22,14 @@ from moto.server import ThreadedMotoServer
 from chatapi.aws.client import AwsClient
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
-from chatapi.ids import random62
 from chatapi.keys import SCOPES
 from chatapi.secrets import Secrets
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.projects import Limits, Projects
 from chatapi_runtime import Context
+from tests.support.moto_stack import create_stack
 from tests.support.scripted_upstream import ScriptedUpstream
-from tests.support.transformed import REGION, ROOT, SECRETS, SIGNING_KEY, without_api
+from tests.support.transformed import REGION, ROOT
 
 ROOTS = (
     ("authorizer.handler", "_authorizer"),
@@ -76,39 +76,21 @@ def aws_environment() -> Iterator[str]:
 def deployed(aws_environment: str) -> Iterator[Deployed]:
     """The stack of template.yaml. Deployed anew for a module: other modules of the suite reset moto."""
     with ScriptedUpstream() as upstream, mock_aws():
-        template, stack = without_api(), "chatapi"
-        session = boto3.Session(region_name=REGION)
-        # Inside mock_aws botocore must not go to the loopback server, whose thread holds the same backends.
-        formation = session.client("cloudformation", endpoint_url=f"https://cloudformation.{REGION}.amazonaws.com")
-        s3 = session.client("s3", endpoint_url=f"https://s3.{REGION}.amazonaws.com")
-        s3.create_bucket(Bucket="local", CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_object(Bucket="local", Key="code", Body=b"")
-        secrets = session.client("secretsmanager", endpoint_url=f"https://secretsmanager.{REGION}.amazonaws.com")
-        parameters = {"Stage": "local", "ModelUrl": upstream.base_url}
-        keys = session.client("kms", endpoint_url=f"https://kms.{REGION}.amazonaws.com")
-        signing = keys.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
-        parameters[SIGNING_KEY] = signing["KeyMetadata"]["Arn"]
-        for name in SECRETS:
-            parameters[name] = secrets.create_secret(Name=name, SecretString=random62(86))["ARN"]
-        formation.create_stack(
-            StackName=stack,
-            TemplateBody=template,
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-            Capabilities=["CAPABILITY_IAM"],
-        )
-        described = formation.describe_stacks(StackName=stack)["Stacks"][0]
+        stack, session = "chatapi", boto3.Session(region_name=REGION)
+
+        def client(service: str) -> Any:
+            # Inside mock_aws botocore must not go to the loopback server, whose thread holds the same backends.
+            host = "states" if service == "stepfunctions" else service
+            return session.client(service, endpoint_url=f"https://{host}.{REGION}.amazonaws.com")  # type: ignore[call-overload]
+
+        create_stack(client, stack, {"Stage": "local", "ModelUrl": upstream.base_url})
+        described = client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
         outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in described["Outputs"]}
-        lambdas = session.client("lambda", endpoint_url=f"https://lambda.{REGION}.amazonaws.com")
+        configuration = client("lambda").get_function_configuration
         functions = {
-            name: lambdas.get_function_configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
+            name: configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
             for name in ("authorizer", "chat", "privacy", "erasure")
         }
-        machines = session.client("stepfunctions", endpoint_url=f"https://states.{REGION}.amazonaws.com")
-        machines.create_state_machine(  # accepts executions and runs none: tests drive the tasks themselves
-            name=f"{stack}-erasure",
-            definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": true}}}',
-            roleArn="arn:aws:iam::123456789012:role/machine",
-        )
         yield Deployed(aws_environment, outputs, functions, upstream)
 
 

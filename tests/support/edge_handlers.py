@@ -24,9 +24,11 @@ def authorize(event: dict[str, Any], _context: object) -> dict[str, Any]:
         return {"principalId": "p"}
     effect = "Deny" if outcome == "deny" else "Allow"
     resource = event["methodArn"] if outcome != "elsewhere" else event["methodArn"] + "/other"
-    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}
+    statements = [{"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}]
+    if outcome == "both":
+        statements.append({"Action": ["execute-api:*"], "Effect": "Deny", "Resource": ["arn:aws:execute-api:*"]})
     context = {"message": "slow down", "retry_after": 7, "flag": True, "event": json.dumps(event)}
-    return {"principalId": "p", "policyDocument": {"Statement": [statement]}, "context": context}
+    return {"principalId": "p", "policyDocument": {"Statement": statements}, "context": context}
 
 
 def echo(event: dict[str, Any], context: Any) -> Any:

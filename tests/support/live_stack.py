@@ -25,7 +25,6 @@ from chatapi.aws.client import AwsClient
 from chatapi.aws.credentials import Credentials
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
-from chatapi.ids import random62
 from chatapi.keys import SCOPES
 from chatapi.limits.admission import project_key
 from chatapi.secrets import Secrets
@@ -49,8 +48,9 @@ from local.settings import (
 )
 from local.template import BuiltTemplate
 from tests.support.edge_stack import start_edge
+from tests.support.moto_stack import create_stack
 from tests.support.scripted_upstream import ScriptedUpstream
-from tests.support.transformed import SECRETS, source, without_api
+from tests.support.transformed import source
 
 T = TypeVar("T")
 MODEL = "smollm2-135m"
@@ -114,7 +114,7 @@ class Live:
 
     def arrived(self) -> list[dict[str, Any]]:
         """The edge's access log: a line for each request answered so far, in order."""
-        # The line is written after the answer. One connection serves in order, so a later answer proves the earlier line.
+        # A line is written after its answer: a request of our own, without a route, comes behind those that count.
         marker = httpx.get(self.base_url, trust_env=False).headers["x-request-id"]
 
         def lines() -> list[dict[str, Any]]:
@@ -144,10 +144,9 @@ def on_moto(home: Path) -> Iterator[Live]:
     with ScriptedUpstream() as upstream, _moto(settings):
         parameters = template_parameters(upstream.base_url)
         builds = _start_builds(settings)
+        assert [build.args for build in builds if build.wait() != 0] == []
         until(lambda: answers(settings.aws_port, "/moto-api/"), bool, 60)
         _deploy(settings, parameters)
-        for build in builds:
-            assert build.wait() == 0, build.args
         deployed = Deployed(settings)
         config = home / "edge.json"
         template = BuiltTemplate(settings.template, parameters)
@@ -230,16 +229,7 @@ def _deploy(settings: Settings, parameters: dict[str, str]) -> None:
     def client(service: str) -> Any:
         return session.client(service, endpoint_url=settings.aws_endpoint)  # type: ignore[call-overload]
 
-    s3, secrets = client("s3"), client("secretsmanager")
-    s3.create_bucket(Bucket="local", CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_object(Bucket="local", Key="code", Body=b"")
-    minted = {name: secrets.create_secret(Name=name, SecretString=random62(86))["ARN"] for name in SECRETS}
-    client("cloudformation").create_stack(
-        StackName=STACK_NAME,
-        TemplateBody=without_api(),
-        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in (parameters | minted).items()],
-        Capabilities=["CAPABILITY_IAM"],
-    )
+    create_stack(client, STACK_NAME, parameters)
 
 
 __all__ = ["AMPLE", "MODEL", "Caller", "Live", "on_moto", "on_the_local_stack", "until"]

@@ -8,6 +8,9 @@ from chatapi.catalogue import catalogue
 from chatapi.store.cases import IRREVERSIBLE, Case
 
 _NO_DATA = "holds no data of a data subject"
+_LOOKED = "looked for, and nothing was there"
+_SHREDDED = "the wrapped data keys were destroyed; a tombstone without personal data is left"
+_DELETED = "deleted; a residue scan found nothing left"
 
 
 def per_store(case: Case) -> list[dict[str, Any]]:
@@ -36,13 +39,13 @@ def _lines(case: Case, store: str) -> list[dict[str, Any]]:
     kinds = catalogue().of_store(store)
     if store == "vault":
         shredded = sum(e["erased_by"] == case.id for e in case.get("destroyed", {}).values())
-        return [_line(store, "shredded", shredded, "the wrapped data keys were destroyed; a tombstone is left")]
+        return [_line(store, "shredded", shredded, _SHREDDED if shredded else _LOOKED)]
     if store == "requests":
         return [_line(store, "held", 1 + len(case.get("holds", ())), _why("case"))]
     if not any(kind.erase == "delete" for kind in kinds) and store != "exports":
         return [_line(store, "deleted", 0, "; ".join(kind.why for kind in kinds) or _NO_DATA)]
     count = case.get("removed", {}).get(store, 0) + case.get("residue", {}).get(store, 0)
-    lines = [_line(store, "deleted", count, "deleted; a residue scan found nothing left")]
+    lines = [_line(store, "deleted", count, _DELETED if count else _LOOKED)]
     if store == "records" and case.get("held"):
         lines.append(_line(store, "held", case.get("held"), _why("held")))
     return lines

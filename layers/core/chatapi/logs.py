@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import traceback
 
 FIELDS = frozenset(
     "event level function request_id project status code ms model recipient tokens_in tokens_out reserved streamed"  # noqa: SIM905
@@ -34,8 +33,12 @@ def log(event: str, **fields: Scalar) -> None:
 
 def where(error: BaseException) -> str:
     """The innermost frame of an error as `file.py:line`, without text or values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
+    step = error.__traceback__
+    if step is None:
+        return ""
+    while step.tb_next is not None:
+        step = step.tb_next
+    return f"{step.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{step.tb_lineno}"
 
 
 def log_error(event: str, error: BaseException, **fields: Scalar) -> None:

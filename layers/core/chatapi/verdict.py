@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 OK = "ok"
 INSUFFICIENT_SCOPE = "insufficient_scope"
@@ -25,9 +26,8 @@ def estimate(content_length: int | None) -> int:
     return size // 4 + DEFAULT_OUTPUT_TOKENS
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Who calls and what is allowed. `reserved` in tokens, `slot` 12 bytes or empty, `deadline` POSIX seconds."""
+class Verdict(NamedTuple):
+    """Who calls and what is allowed. `reserved` in tokens, `slot` 12 bytes or empty."""
 
     project: str
     kid: str
@@ -38,7 +38,7 @@ class Verdict:
     slot: bytes = b""
     token_windows: tuple[str, ...] = ()
     reserved: int = 0
-    ratelimit: Mapping[str, str] = field(default_factory=dict)
+    ratelimit: Mapping[str, str] = MappingProxyType({})
 
     def to_context(self) -> dict[str, str]:
         """The flat context. Rate limit headers keep their own names behind `rl.`."""

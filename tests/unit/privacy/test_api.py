@@ -100,6 +100,7 @@ def code(answer: tuple[int, Any]) -> tuple[int, str, str | None]:
 def test_a_request_is_received_started_and_never_echoes_the_subject(api: Api) -> None:
     answer = api.raw("POST", REQUESTS, ERASURE)
     assert "alice" not in str(answer)
+    assert answer["multiValueHeaders"]["cache-control"] == ["no-store"]
     case = json.loads(answer["body"])
     now = int(api.world.clock.now())
     assert case == {

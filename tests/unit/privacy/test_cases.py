@@ -1,0 +1,90 @@
+"""The table of states: what may follow on what, whoever asks and in whatever order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatapi.catalogue import NotInCatalogue
+from chatapi.errors import NotFound
+from chatapi.store.cases import CANCEL, COMMIT, COMPLETE, FAIL, START, Act, Case, NotAllowed
+from tests.unit.privacy.world import ALICE, PROJECT, World
+
+ACTS = {"start": START, "commit": COMMIT, "complete": COMPLETE, "fail": FAIL, "cancel": CANCEL}
+
+
+def state(case: Case) -> tuple[str, str]:
+    return case.status, case.stage
+
+
+@given(st.lists(st.sampled_from(sorted(ACTS)), max_size=12))
+def test_no_order_of_acts_leaves_the_table(names: list[str]) -> None:
+    world = World()
+    case = world.case()
+    committed = False
+    for name in names:
+        before = world.again(case)
+        act: Act = ACTS[name]
+        allowed = before.status in act.source and before.stage in act.stages
+        try:
+            after = world.cases.act(case, act)
+        except NotAllowed as refused:
+            assert not allowed
+            after = refused.case
+            assert after.facts == before.facts
+        else:
+            assert allowed
+        # what has ended stays as it is, what was committed is never cancelled
+        if before.status in ("completed", "cancelled"):
+            assert state(after) == state(before)
+        committed = committed or (name == "commit" and allowed)
+        assert (after.stage == "irreversible") == committed
+        assert not (committed and after.status == "cancelled")
+        assert after.status != "completed" or committed
+
+
+def test_creating_twice_gives_the_first() -> None:
+    world = World()
+    first = world.case()
+    world.clock.advance(100)
+    assert world.case().created == first.created
+
+
+def test_facts_of_the_reversible_half_stand_after_the_commit() -> None:
+    world = World()
+    case = world.cases.act(world.case(), START)
+    assert world.cases.gather(case, holds=[1]).get("holds") == [1]
+    assert world.cases.gather(case, holds=[2]).get("holds") == [2]
+    world.cases.act(case, COMMIT)
+    assert world.cases.gather(case, holds=[3]).get("holds") == [2]
+
+
+def test_what_is_kept_is_kept_and_what_is_exchanged_was_seen() -> None:
+    world = World()
+    case = world.case()
+    assert world.cases.keep(case, payload=b"1").get("payload") == b"1"
+    assert world.cases.keep(case, payload=b"2").get("payload") == b"1"
+    assert world.cases.exchange(case, "intent", None, 5).get("intent") == 5
+    assert world.cases.exchange(case, "intent", None, 6).get("intent") == 5
+    assert world.cases.exchange(case, "intent", 5, 7).get("intent") == 7
+
+
+def test_a_fact_that_the_catalogue_does_not_name_is_refused() -> None:
+    world = World()
+    case = world.case()
+    with pytest.raises(NotInCatalogue):
+        world.cases.note(case, email="x")
+
+
+def test_cases_of_other_projects_do_not_exist() -> None:
+    world = World()
+    case = world.case()
+    with pytest.raises(NotFound):
+        world.cases.get("projectB", case.id)
+    assert world.cases.list("projectB") == ([], False)
+    assert [found.id for found in world.cases.list(PROJECT)[0]] == [case.id]
+
+
+def test_a_case_never_shows_the_subject_in_its_text() -> None:
+    assert ALICE not in repr(World().case())
