@@ -47,7 +47,7 @@ test: check
 
 e2e:
 	$(SETUP) dev sam stack runtime
-	$(IN) pytest tests/e2e
+	CHATAPI_LIVE=stack $(IN) pytest tests/e2e tests/contract/sdk
 
 bench:
 	$(SETUP) dev runtime

@@ -16,7 +16,6 @@ from benchmarks.figures import FIGURES, holds
 from benchmarks.world import ROOT
 
 PARTS = ("chat", "first_token", "authorizer", "imports", "vault")
-_PART_SECONDS = 600
 _RUN = "import json, sys; from benchmarks.{part} import measure; json.dump(measure(), sys.stdout)"
 
 
@@ -41,7 +40,7 @@ def main() -> int:
 
 def _measure(part: str) -> dict[str, float]:
     command = [sys.executable, "-c", _RUN.format(part=part)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=_PART_SECONDS, check=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return {name: round(value, 4) for name, value in figures.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 from base64 import b64decode
 from contextlib import suppress
@@ -98,7 +99,7 @@ def _update() -> dict[str, Any]:
 def _memory(event: dict[str, Any]) -> float:
     with tempfile.TemporaryDirectory() as cache_dir:
         environment = world.fresh_process(cache_dir, "AuthorizerFunction")
-        command = [world.PYTHON, "-c", _WARM, json.dumps(event)]
+        command = [sys.executable, "-c", _WARM, json.dumps(event)]
         # The second run: compiling, which the first one does, takes memory that no function on Lambda takes.
         for _ in range(2):
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)

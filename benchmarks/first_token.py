@@ -7,6 +7,7 @@ import os
 import select
 import statistics
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import time
@@ -23,7 +24,7 @@ _PAIRS, _WARM_UP = 30, 5
 
 
 def measure() -> dict[str, float]:
-    """`chat.first_token_added_ms`: the difference of two medians of requests that take turns, each with its own prompt."""
+    """`chat.first_token_added_ms`: the difference of two medians. Requests take turns, each with its own prompt."""
     alone: list[float] = []
     through: list[float] = []
     with stubs.running() as servers, _edge(servers) as port:
@@ -66,7 +67,7 @@ def _edge(servers: stubs.Stubs) -> Iterator[int]:
         config = Path(directory, "edge.json")
         port = free_port()
         config.write_text(json.dumps(_config(Path(directory), port, servers)))
-        command = [world.PYTHON, "-m", "local.edge", "--config", str(config)]
+        command = [sys.executable, "-m", "local.edge", "--config", str(config)]
         with subprocess.Popen(command, cwd=world.ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             try:
@@ -102,7 +103,7 @@ def _config(directory: Path, port: int, servers: stubs.Stubs) -> dict[str, Any]:
         "region": world.REGION,
         "stage": "live",
         "log_dir": str(directory / "logs"),
-        "python": world.PYTHON,
+        "python": sys.executable,
         "functions": functions,
     }
 

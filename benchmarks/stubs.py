@@ -7,6 +7,7 @@ framing are the real ones: HTTP/1.1 kept alive, AWS's JSON protocols, server-sen
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -72,6 +73,7 @@ _SUBJECT_KEY: dict[str, Any] = {
     "at": {"N": "1800000000"},
     "ts": {"M": {}},
 }
+_CHUNK = {"id": "chatcmpl-stub", "object": "chat.completion.chunk", "created": 1_800_000_000, "model": "stub"}
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,9 @@ class Stubs:
 
 @contextmanager
 def running() -> Iterator[Stubs]:
-    """Start the stubs and end them."""
-    with subprocess.Popen([sys.executable, "-m", "benchmarks.stubs"], stdout=subprocess.PIPE, text=True) as process:
+    """Start the stubs and end them. They also end when this process does: their standard input closes."""
+    command = [sys.executable, "-m", "benchmarks.stubs"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
             yield Stubs(process.stdout.readline().strip())
@@ -181,10 +184,15 @@ def _stream(connection: socket.socket, tokens: int, first: float) -> None:
 
 
 def _send(connection: socket.socket, event: dict[str, Any]) -> None:
-    frame = {"id": "chatcmpl-stub", "object": "chat.completion.chunk", "created": 1_800_000_000, "model": "stub", **event}
-    data = b"data: " + json.dumps(frame).encode() + b"\n\n"
+    data = b"data: " + json.dumps({**_CHUNK, **event}).encode() + b"\n\n"
     connection.sendall(b"%x\r\n%b\r\n" % (len(data), data))
 
 
+def _end_with_starter() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_starter, daemon=True).start()
     _Server().serve()

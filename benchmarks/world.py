@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -119,6 +118,3 @@ def cpu_seconds(*works: Callable[[], object], calls: int = CALLS, warm_up: int =
                 work()
             seconds.append((time.process_time() - started) / calls)
     return [statistics.median(seconds) for seconds in spent]
-
-
-PYTHON = sys.executable

@@ -122,13 +122,16 @@ def _start(settings: Settings, processes: Processes) -> None:
     require_free(settings.port, "PORT")
     require_free(settings.aws_port, "AWS_PORT")
     model_port = free_port()
-    parameters = template_parameters(f"http://{HOST}:{model_port}/v1")
+    # MODEL_URL: an OpenAI-compatible server of the user's (the URL ends in /v1), in place of the built-in model.
+    external = os.environ.get("MODEL_URL")
+    parameters = template_parameters(external or f"http://{HOST}:{model_port}/v1")
     with progress.step("starting the model and MiniStack"):
-        model = start_model(processes, model_port)
-        ministack = start_ministack(processes, settings, model_port)
+        model = None if external else start_model(processes, model_port)
+        ministack = start_ministack(processes, settings, parameters["ModelUrl"])
         digest = build_needed(settings)
         build = start_build(processes, settings) if digest else None
-        wait_model(processes, model, model_port)
+        if model:
+            wait_model(processes, model, model_port)
         wait_ministack(processes, ministack, settings)
     with progress.step("building with SAM CLI" if build else "the build is up to date"):
         if build and digest:

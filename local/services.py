@@ -31,7 +31,7 @@ def wait_model(processes: Processes, child: Child, port: int) -> None:
     processes.wait_ready(child, lambda: answers(port, "/health"), START_SECONDS)
 
 
-def start_ministack(processes: Processes, settings: Settings, model_port: int) -> Child:
+def start_ministack(processes: Processes, settings: Settings, model_url: str) -> Child:
     """MiniStack on loopback, its files under the stack's own directory, nothing persisted."""
     home = settings.scratch / "ministack"
     (home / "tmp").mkdir(parents=True)
@@ -46,7 +46,7 @@ def start_ministack(processes: Processes, settings: Settings, model_port: int) -
         "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
         "MINISTACK_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "MINISTACK_BEDROCK_PROXY_URL": f"http://{HOST}:{model_port}",
+        "MINISTACK_BEDROCK_PROXY_URL": model_url.removesuffix("/v1"),
         "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": "300",
         "SERVICES": SERVICES,
         "IOT_MTLS_ENABLED": "0",

@@ -139,7 +139,7 @@ def requests_resume(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A certificate, as GET …/certificate returned it.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What GET …/certificate returned.")],
     jwks: Annotated[
         str | None, typer.Option(help="The signer's keys: a file or URL; default: those of the stack.")
     ] = None,

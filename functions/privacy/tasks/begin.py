@@ -93,7 +93,7 @@ def freeze(ports: Ports, case: Case) -> Result:
     case = ports.cases.gather(case, generations=generations, canary=canary)
     if not _gathering(case):
         return {}
-    for subject in sorted(case.get("canary")):
+    for subject in sorted(case.get("canary")):  # in one order, so that two cases never wait for each other in a circle
         try:
             ports.wraps.freeze(case.project, subject, case.get("generations")[subject], case.id)
         except Conflict:  # another case froze or erased it meanwhile

@@ -56,7 +56,7 @@ class Nothing:
 
 
 class Keys:
-    """The Vault: the keys of the frozen generations. Destroying is a task of its own; a scan tries to read."""
+    """The Vault: the keys of the frozen generations, counted by trying them. Destroying is a task of its own."""
 
     def covers(self, kind: Kind) -> bool:
         """See Eraser."""
@@ -64,8 +64,7 @@ class Keys:
 
     def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
         """See Eraser."""
-        frozen = case.get("canary", {})
-        return Counter(subject_key=sum(not scan or self._opens(ports, case, subject) for subject in frozen))
+        return +Counter(subject_key=sum(self._opens(ports, case, subject) for subject in case.get("canary")))
 
     @staticmethod
     def _opens(ports: Ports, case: Case, subject: str) -> bool:

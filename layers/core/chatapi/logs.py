@@ -28,7 +28,8 @@ def log(event: str, **fields: Scalar) -> None:
     line: dict[str, Scalar] = {"event": event}
     for name, value in fields.items():
         line[name] = value if not isinstance(value, str) or _OPAQUE.match(value) else "<withheld>"
-    print(json.dumps(line, separators=(",", ":")), file=sys.stdout, flush=True)
+    sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
 
 
 def where(error: BaseException) -> str:

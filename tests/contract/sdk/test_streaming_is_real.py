@@ -37,7 +37,7 @@ def test_each_token_arrives_before_the_next_is_made(client: OpenAI, upstream: Sc
                 upstream.release()
             elif delta.content:
                 arrived.append(delta.content)
-                assert upstream.requests[0].sent == len(arrived)  # all that was made is here
+                assert upstream.requests[0].sent <= len(arrived)  # all that was made is here
                 upstream.release()
 
     assert arrived == [f"<{n}>" for n in range(TOKENS)]
@@ -87,6 +87,7 @@ def test_who_leaves_in_mid_stream_pays_for_what_was_made(
     upstream.wait_for("done")
     assert upstream.requests[0].sent == 40
     settled = live.settled(caller.project) - before
-    assert settled >= PROMPT + 40
     if usage:
         assert settled == PROMPT + 40
+    else:  # without the model's figures the prompt is estimated from the body's size
+        assert PROMPT + 40 <= settled < 40 + 100

@@ -119,6 +119,14 @@ def test_a_proof_with_any_field_changed_does_not_hold(field: str, value: Any) ->
     assert not proof_holds({**shown, "more": 1}, DIGEST)
 
 
+@pytest.mark.parametrize(
+    ("opening", "prev"), [(b"", GENESIS), (bytes(31), GENESIS), (OPENING, b""), (OPENING, bytes(33))]
+)
+def test_a_short_opening_or_hash_does_not_hold(opening: bytes, prev: bytes) -> None:
+    """An opening that can be guessed hides nothing, however well it fits."""
+    assert not proof_holds(proof(entry(1, "test", 1000, commit(opening, DIGEST), prev), opening), DIGEST)
+
+
 class Racing:
     """A table in which others append in between, and whose writes may be lost or go unanswered."""
 

