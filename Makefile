@@ -57,11 +57,15 @@ prove:
 	$(SETUP) dev sam runtime
 	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/integration tests/privacy --timeout 0
 
+# The interpreter that builds must be of the functions' version: RUNTIME, as in the parameter PythonRuntime.
 ENV ?= default
+RUNTIME ?= python3.13
+SAM = SAM_CLI_TELEMETRY=0 RUNTIME=$(RUNTIME) PYTHON=$(RUNTIME) .tools/sam/bin/sam
 deploy:
+	command -v $(RUNTIME) > /dev/null || { echo "make deploy needs $(RUNTIME) on this machine (or RUNTIME=)" >&2; exit 2; }
 	$(SETUP) dev sam
-	PYTHON=$(CURDIR)/.venv/bin/python SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build --config-env $(ENV) $(BUILD)
-	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env $(ENV) $(DEPLOY)
+	$(SAM) build --config-env $(ENV) $(BUILD)
+	$(SAM) deploy --config-env $(ENV) $(DEPLOY)
 
 LOCK = uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links
 lock:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from benchmarks import stubs, world
 
-_STREAMED_CALLS = 100
 _COUNTED = 20
 
 
@@ -22,7 +21,7 @@ def measure() -> dict[str, float]:
         stored = _chat(world.chat_body(20, store=True))
         short, long = (_chat(world.chat_body(tokens, stream=True)) for tokens in (20, 220))
         (cpu,) = world.cpu_seconds(whole)
-        few, many = world.cpu_seconds(short, long, calls=_STREAMED_CALLS, warm_up=10)
+        few, many = world.cpu_seconds(short, long)
         stored()  # a warm function has the subject's key
         return {
             "chat.cpu_ms": cpu * 1e3,

@@ -25,9 +25,6 @@ SECRET = "benchmark-secret-of-thirty-two-bytes-or-more"
 FIRST_TOKEN_SECONDS = 0.02
 """How long the provider under `/slow/v1` takes for its first token."""
 
-_TOKEN_PAUSE = 50e-6
-# So that a token arrives by itself, as from a model, and is paid for by itself: in one segment they would be cheaper.
-
 _PROJECT: dict[str, Any] = {
     "pk": {"S": "p#Bench0p1"},
     "kind": {"S": "project"},
@@ -73,7 +70,18 @@ _SUBJECT_KEY: dict[str, Any] = {
     "at": {"N": "1800000000"},
     "ts": {"M": {}},
 }
-_CHUNK = {"id": "chatcmpl-stub", "object": "chat.completion.chunk", "created": 1_800_000_000, "model": "stub"}
+
+
+def _chunk(event: dict[str, Any]) -> bytes:
+    frame = {"id": "chatcmpl-stub", "object": "chat.completion.chunk", "created": 1_800_000_000, "model": "stub"}
+    data = b"data: " + json.dumps({**frame, **event}).encode() + b"\n\n"
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+_TOKEN = _chunk({"choices": [{"index": 0, "delta": {"content": " word"}, "finish_reason": None}]})
+_FINISH = _chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+_DONE = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+# Each token is a write of its own, one after the other without a pause: the functions are measured at their limit.
 
 
 @dataclass(frozen=True)
@@ -175,17 +183,9 @@ def _stream(connection: socket.socket, tokens: int, first: float) -> None:
     connection.sendall(head.encode())
     time.sleep(first)
     for _ in range(tokens):
-        _send(connection, {"choices": [{"index": 0, "delta": {"content": " word"}, "finish_reason": None}]})
-        time.sleep(_TOKEN_PAUSE)
-    _send(connection, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        connection.sendall(_TOKEN)
     usage = {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens}
-    _send(connection, {"choices": [], "usage": usage})
-    connection.sendall(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
-
-
-def _send(connection: socket.socket, event: dict[str, Any]) -> None:
-    data = b"data: " + json.dumps({**_CHUNK, **event}).encode() + b"\n\n"
-    connection.sendall(b"%x\r\n%b\r\n" % (len(data), data))
+    connection.sendall(_FINISH + _chunk({"choices": [], "usage": usage}) + _DONE)
 
 
 def _end_with_starter() -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+RUNTIME = "RUNTIME=python%d.%d" % sys.version_info[:2]
 
 
 @pytest.fixture(scope="module")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     artifacts = tmp_path_factory.mktemp("layer")
-    command = ["make", "build-RuntimeLayer", f"ARTIFACTS_DIR={artifacts}", f"PYTHON={sys.executable}"]
+    command = ["make", "build-RuntimeLayer", f"ARTIFACTS_DIR={artifacts}", f"PYTHON={sys.executable}", RUNTIME]
     subprocess.run(command, cwd=ROOT / "layers/runtime", check=True, capture_output=True)
     return artifacts
 

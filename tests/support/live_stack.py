@@ -44,6 +44,7 @@ from local.settings import (
     STACK_NAME,
     TOOLS,
     Settings,
+    build_parameters,
     template_parameters,
 )
 from local.template import BuiltTemplate
@@ -118,7 +119,8 @@ class Live:
         marker = httpx.get(self.base_url, trust_env=False).headers["x-request-id"]
 
         def lines() -> list[dict[str, Any]]:
-            return [json.loads(line) for line in (self.log_dir / "edge.log").read_text().splitlines()]
+            log = (self.log_dir / "edge.log").read_text().splitlines()
+            return [json.loads(line) for line in log if line.startswith("{")]  # the edge also says when it is ready
 
         found = until(lines, lambda lines: any(line["request_id"] == marker for line in lines))
         return [line for line in found if line["route"] is not None]
@@ -217,7 +219,8 @@ def _start_builds(settings: Settings) -> list[subprocess.Popen[bytes]]:
         if name == "DepsLayer":
             (built / "python").symlink_to(TOOLS / "layer")
         else:
-            command = ["make", "-s", f"build-{name}", f"ARTIFACTS_DIR={built}", f"PYTHON={sys.executable}"]
+            version = f"RUNTIME={build_parameters()['PythonRuntime']}"
+            command = ["make", "-s", f"build-{name}", f"ARTIFACTS_DIR={built}", f"PYTHON={sys.executable}", version]
             builds.append(subprocess.Popen(command, cwd=place))
     settings.template.write_text(json.dumps(template))  # JSON is YAML
     return builds

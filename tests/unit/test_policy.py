@@ -6,12 +6,14 @@ import datetime
 import hashlib
 import io
 import json
+import re
 from contextlib import redirect_stdout
 
 import pytest
 
 from chatapi.catalogue import POLICY, catalogue, read_policy
 from chatapi.logs import FIELDS, log, log_error
+from tests.support.transformed import ROOT
 
 
 def test_the_published_document_is_the_one_the_version_names() -> None:
@@ -36,6 +38,26 @@ def test_every_purpose_has_a_legal_basis() -> None:
 def test_every_model_names_a_processor_of_the_register() -> None:
     processors = read_policy("processors")["processors"]
     assert all(model["processor"] in processors for model in read_policy("models")["models"].values())
+
+
+COMMITMENTS = read_policy("commitments")
+
+
+@pytest.mark.parametrize("number", sorted(COMMITMENTS))
+def test_a_promise_that_counts_as_kept_has_its_controls_and_tests(number: str) -> None:
+    entry = COMMITMENTS[number]
+    assert entry["state"] in ("kept", "partly", "open")
+    assert bool(entry.get("gap")) == (entry["state"] == "partly")
+    assert bool(entry.get("controls")) == bool(entry.get("tests")) == (entry["state"] != "open")
+    for path in (*entry.get("controls", ()), *entry.get("tests", ())):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_readme_claims_no_promise_that_is_open() -> None:
+    table = (ROOT / "README.md").read_text().partition("| promise |")[2].partition("\n\n")[0]
+    claimed = set(re.findall(r"[A-Z]{3}-[0-9]", table))
+    assert claimed
+    assert all(COMMITMENTS[number]["state"] != "open" for number in claimed)
 
 
 def test_a_kind_that_outlives_an_erasure_says_why() -> None:

@@ -97,17 +97,18 @@ def destroy(ports: Ports, case: Case) -> Result:
 def delete(ports: Ports, case: Case) -> Result:
     """Delete every catalogued store. Its figure is never below the inventory: a former run may have deleted already.
 
-    What is seen once a former run was through has come since, and is counted on top.
+    What is seen once a former run was through has come since and is counted on top, unless its scan counted it.
     """
     if not case.destroying:
         return {}
     if "destroyed" not in case.facts:
         raise NotReady
-    before, removed = case.get("removed", {}), {}
+    before, scanned, removed = case.get("removed", {}), case.get("residue", {}), {}
     for store, eraser in erasers().items():
         seen = eraser.sweep(ports, case, delete=True).total()
         counted = sum(case.get("inventory")["counts"].get(store, {}).values())
-        removed[store] = before[store] + seen if store in before else max(seen, counted)
+        new = max(0, seen - scanned.get(store, 0))
+        removed[store] = before[store] + new if store in before else max(seen, counted)
     ports.cases.note(case, removed=removed)
     return {}
 

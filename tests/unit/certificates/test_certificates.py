@@ -90,6 +90,15 @@ def test_any_changed_character_of_the_signature_is_found(place: int, character: 
     assert (verify({**GOOD, "jws": jws}, JWKS) == []) == (jws == GOOD["jws"])
 
 
+def test_a_signature_has_one_spelling() -> None:
+    """The last character carries four bits that base64 ignores."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    jws = GOOD["jws"]
+    for other in range(1, 16):
+        spelt = jws[:-1] + letters[letters.index(jws[-1]) ^ other]
+        assert verify({**GOOD, "jws": spelt}, JWKS) == ["the signature does not hold"]
+
+
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [

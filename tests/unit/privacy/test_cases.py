@@ -44,6 +44,18 @@ def test_no_order_of_acts_leaves_the_table(names: list[str]) -> None:
         assert after.status != "completed" or committed
 
 
+def test_the_table() -> None:
+    table = {name: (set(act.source), act.target, set(act.stages)) for name, act in ACTS.items()}
+    anywhere = {"reversible", "irreversible"}
+    assert table == {
+        "start": ({"received", "in_progress", "failed"}, "in_progress", anywhere),
+        "commit": ({"in_progress"}, "in_progress", anywhere),
+        "complete": ({"in_progress"}, "completed", {"irreversible"}),
+        "fail": ({"received", "in_progress", "on_hold", "failed"}, "failed", anywhere),
+        "cancel": ({"received", "in_progress", "on_hold"}, "cancelled", {"reversible"}),
+    }
+
+
 def test_creating_twice_gives_the_first() -> None:
     world = World()
     first = world.case()

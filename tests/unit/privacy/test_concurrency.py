@@ -49,6 +49,23 @@ def test_the_second_of_two_requests_waits_for_the_first() -> None:
     assert world.outcomes(second)["vault"] == [("nothing_found", 0)]
 
 
+def test_subjects_freeze_in_one_order_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given two names of one person, each an alias of the other
+    world = World()
+    for subject, other in ((ALICE, BOB), (BOB, ALICE)):
+        world.store(subject)
+        world.days.alias(PROJECT, subject, other)
+    frozen: list[str] = []
+    freeze = world.wraps.freeze
+    monkeypatch.setattr(world.wraps, "freeze", lambda *args: (frozen.append(args[1]), freeze(*args))[1])
+    # when a request comes under each of them
+    for subject, name in ((BOB, ONE), (ALICE, TWO)):
+        case = world.case(subject, name)
+        world.task(case, "verify", "holds", "freeze", "mark_failed")
+    # then neither can hold what the other one waits for
+    assert frozen == [ALICE, BOB, ALICE, BOB]
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32))
 def test_two_requests_of_one_subject_in_any_order(seed: int) -> None:
