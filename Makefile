@@ -55,7 +55,7 @@ bench:
 
 prove:
 	$(SETUP) dev sam runtime
-	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/integration tests/privacy --timeout 0
+	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/privacy --timeout 0
 
 # The interpreter that builds must be of the functions' version: RUNTIME, as in the parameter PythonRuntime.
 ENV ?= default

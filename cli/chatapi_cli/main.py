@@ -34,7 +34,7 @@ Stack = Annotated[
 def fail(text: str, code: int = 1) -> NoReturn:
     """One clear line on stderr."""
     typer.echo(text, err=True)
-    raise typer.Exit(code)
+    raise SystemExit(code)
 
 
 def show(record: dict[str, object], as_json: bool) -> None:

@@ -15,6 +15,7 @@ from chatapi.keys import hash_key, mint_key
 from chatapi.limits.settlement import settle, top_up
 from chatapi.store.projects import NEVER
 from chatapi.verdict import INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict, estimate
+from tests.support.campaign import examples
 from tests.support.fake_projects import FakeProjects
 
 MINT, PEPPER, PROJECT = b"m" * 32, b"p" * 32, "project1"
@@ -89,7 +90,7 @@ def test_a_wrong_key_learns_nothing_of_an_exhausted_project() -> None:
 
 
 @given(limit=st.integers(1, 20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 def test_exactly_the_limit_is_admitted_and_refusals_take_nothing(limit: int) -> None:
     store, clock = FakeProjects(project(rpm=limit)), FixedClock(1_800_000_045)
     service = authorizer(store, clock)

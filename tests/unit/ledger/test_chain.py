@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from chatapi.catalogue import Catalogued
 from chatapi.ledger import CHAIN, GENESIS, Contended, Entry, Ledger, broken_at, commit, entry, proof, proof_holds
 from chatapi.store.items import Collision, Item, MemoryTable
+from tests.support.campaign import examples
 
 DIGEST = hashlib.sha256(b"payload").digest()
 OPENING = bytes(range(32))
@@ -152,7 +153,7 @@ class Racing:
                 self._table.put(item, absent=absent)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.sampled_from(["", "another first", "lost", "unanswered"]), max_size=8), st.integers(0, 3))
 def test_appended_exactly_once_whatever_happens(plan: list[str], before: int) -> None:
     # given a chain, others who append, and writes that fail before or after they took effect

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatapi.store.cases import Case
+from chatapi.vault import VaultItem
 from privacy.tasks.handler import run
 from privacy.tasks.ports import SubjectBusy
+from tests.support.campaign import examples
 from tests.unit.privacy.machine import walk
 from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
 
@@ -57,7 +59,12 @@ def test_subjects_freeze_in_one_order_whoever_asks(monkeypatch: pytest.MonkeyPat
         world.days.alias(PROJECT, subject, other)
     frozen: list[str] = []
     freeze = world.wraps.freeze
-    monkeypatch.setattr(world.wraps, "freeze", lambda *args: (frozen.append(args[1]), freeze(*args))[1])
+
+    def watched(project: str, subject: str, generation: int, case_id: str) -> VaultItem:
+        frozen.append(subject)
+        return freeze(project, subject, generation, case_id)
+
+    monkeypatch.setattr(world.wraps, "freeze", watched)
     # when a request comes under each of them
     for subject, name in ((BOB, ONE), (ALICE, TWO)):
         case = world.case(subject, name)
@@ -66,7 +73,7 @@ def test_subjects_freeze_in_one_order_whoever_asks(monkeypatch: pytest.MonkeyPat
     assert frozen == [ALICE, BOB, ALICE, BOB]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.integers(0, 2**32))
 def test_two_requests_of_one_subject_in_any_order(seed: int) -> None:
     # given two requests, one through an alias
@@ -90,7 +97,7 @@ def test_two_requests_of_one_subject_in_any_order(seed: int) -> None:
     assert world.entries() == 2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.integers(0, 2**32))
 def test_one_request_started_twice(seed: int) -> None:
     world = World()

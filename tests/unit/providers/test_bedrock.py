@@ -23,6 +23,7 @@ from chat.providers.base import (
 )
 from chat.providers.bedrock import BedrockProvider
 from chatapi.aws import AwsClient, Credentials
+from tests.support.campaign import examples
 from tests.unit.aws.stub import Chunks, Drop, Reply, Silence, Stub, closed_port, running
 from tests.unit.providers.frames import START, cut, encode, event, exception, metadata, stop, text
 
@@ -126,7 +127,7 @@ def test_usage_is_estimated_when_it_is_missing(stub: Stub) -> None:
     assert events_of(stub, START, text("a"), text("b"), stop())[-1] == Usage(3, 2, estimated=True)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=5), st.lists(st.integers(0), max_size=12))
 def test_any_cut_of_the_bytes_gives_the_same_events(stub: Stub, pieces: list[str], places: list[int]) -> None:
     data = START + b"".join(map(text, pieces)) + stop() + metadata(1, 2)

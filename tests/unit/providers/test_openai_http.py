@@ -26,6 +26,7 @@ from chat.providers.base import (
     Usage,
 )
 from chat.providers.openai_http import OpenAIProvider
+from tests.support.campaign import examples
 from tests.support.scripted_upstream import Script, ScriptedUpstream
 from tests.unit.aws.stub import Chunks, Drop, Reply, Silence, Stub, running
 from tests.unit.providers.test_sse import cut
@@ -177,7 +178,7 @@ def test_reasons_to_finish(stub: Stub, upstreams: str, ours: str) -> None:
     assert events_of(stub, chunk({}, upstreams))[0] == Finish(ours)  # type: ignore[arg-type]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=5), st.lists(st.integers(0), max_size=12))
 def test_any_cut_of_the_bytes_gives_the_same_events(stub: Stub, pieces: list[str], places: list[int]) -> None:
     data = b": hello\r\n\r\n" + b"".join(chunk({"content": piece}) for piece in pieces)

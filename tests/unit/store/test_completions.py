@@ -12,6 +12,7 @@ from chatapi.catalogue import Catalogued, NotInCatalogue, catalogue
 from chatapi.errors import NotFound, SubjectErased
 from chatapi.ids import completion_id
 from chatapi.store.completions import CHUNK_BYTES
+from tests.support.campaign import examples
 from tests.support.chat_world import PROJECT, World
 
 
@@ -44,7 +45,7 @@ def test_a_missing_or_exchanged_chunk_is_never_half_a_body() -> None:
 
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 def test_pages_cover_everything_once_and_in_order(limits: list[int], descending: bool) -> None:
     world = World()
     names = [save(world, b"x", f"sub_{i % 3}") for i in range(9)]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from chatapi.vault import OVERHEAD, Context, InvalidCiphertext, SubjectKeyMaterial, lp, open_, seal
 from chatapi.vault.format import Places, _seal, front, keyver_of
+from tests.support.campaign import examples
 from tests.unit.vault import independent
 
 VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())
@@ -94,7 +95,7 @@ def test_every_single_bit_matters() -> None:
             open_(MATERIAL, 1, HERE, bytes(altered))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data())
 def test_truncation_extension_and_garbage_fail(data: st.DataObject) -> None:
     sealed = seal(MATERIAL, 1, HERE, b"some plain text")

@@ -1,0 +1,125 @@
+"""The operators' command: projects and keys, readable and as JSON, exit code 0 only on success."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import chatapi_cli.main
+from authorizer.service import Authorizer
+from chatapi.catalogue import Catalogued
+from chatapi.clock import FixedClock
+from chatapi.keys import check_key
+from chatapi.store.items import MemoryTable
+from chatapi.store.projects import MAX_KEYS, Limits, ProjectError, Projects
+from chatapi_cli.target import TargetError
+from tests.support.fake_projects import FakeProjects
+
+MINT, PEPPER = b"m" * 32, b"p" * 32
+
+
+@dataclass
+class FakeTarget:
+    """A stack whose Projects table is in memory."""
+
+    table: MemoryTable = field(default_factory=lambda: MemoryTable(None))
+    region: str = "eu-central-1"
+
+    def projects(self) -> Projects:
+        return Projects(Catalogued(self.table, "projects"), mint=MINT, pepper=PEPPER, clock=FixedClock())
+
+
+@pytest.fixture
+def target(monkeypatch: pytest.MonkeyPatch) -> FakeTarget:
+    made = FakeTarget()
+    monkeypatch.setattr(chatapi_cli.main, "find", lambda stack: made)
+    return made
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(chatapi_cli.main.app, words)
+
+
+def created(*words: str) -> dict[str, Any]:
+    result = run("projects", "create", "--name", "n", *words, "--json")
+    assert result.exit_code == 0, result.output
+    made: dict[str, Any] = json.loads(result.output)
+    return made
+
+
+def test_a_project_is_created_with_its_limits_and_a_key_that_opens_it(target: FakeTarget) -> None:
+    made = created("--rpm", "7", "--tpm", "5000", "--rpd", "9", "--concurrency", "2", "--retention", "history")
+    item = target.table.rows["p#" + made["project_id"], None]
+    assert (item["rpm"], item["tpm"], item["rpd"], item["conc"], item["ret"]) == (7, 5000, 9, 2, "history")
+    assert check_key(MINT, made["api_key"]) == (made["project_id"], "k1")
+    assert made["api_key"] not in repr(item)
+    # and the authorizer lets it in
+    authorizer = Authorizer(FakeProjects(item), table="T", mint=lambda: MINT, pepper=lambda: PEPPER, clock=FixedClock())
+    request: Any = {"method": "GET", "resource": "/v1/models", "content_length": None}
+    assert authorizer.decide("Bearer " + made["api_key"], **request).scopes == {"chat", "history", "privacy"}
+
+
+def test_retention_is_none_unless_told(target: FakeTarget) -> None:
+    assert target.table.rows["p#" + created()["project_id"], None]["ret"] == "none"
+
+
+def test_keys_are_added_listed_rotated_and_revoked(target: FakeTarget) -> None:
+    project = created()["project_id"]
+    added = json.loads(run("keys", "create", project, "--scope", "chat", "--days", "3", "--json").output)
+    kid = added["api_key"][21:23]
+    rotated = json.loads(run("keys", "rotate", project, kid, "--json").output)
+    listed = json.loads(run("keys", "list", project, "--json").output)
+    assert len(listed) == 3
+    assert {tuple(key["scopes"]) for key in listed if key["kid"] != "k1"} == {("chat",)}
+    assert rotated["api_key"] not in run("keys", "list", project).output
+    assert run("keys", "revoke", project, kid).exit_code == 0
+    assert kid not in {key["kid"] for key in json.loads(run("keys", "list", project, "--json").output)}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "list", "nosuchpr"),
+        ("keys", "revoke", "nosuchpr", "k1"),
+        ("keys", "rotate", "nosuchpr", "k1"),
+        ("projects", "create", "--name", "n", "--retention", "for-ever"),
+        ("projects", "create", "--name", "n", "--rpm", "0"),
+        ("projects", "create"),
+    ],
+)
+def test_what_is_not_possible_ends_with_an_exit_code(target: FakeTarget, words: tuple[str, ...]) -> None:
+    assert run(*words).exit_code != 0
+
+
+def test_a_fault_is_one_line_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nowhere(stack: str | None) -> None:
+        raise TargetError("No stack.")
+
+    monkeypatch.setattr(chatapi_cli.main, "find", nowhere)
+    monkeypatch.setattr("sys.argv", ["chatapi", "keys", "list", "x"])
+    with pytest.raises(SystemExit) as caught:
+        chatapi_cli.main.main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "No stack.\n"
+
+
+def test_a_project_has_at_most_eight_keys(target: FakeTarget) -> None:
+    projects = target.projects()
+    project, _ = projects.create("n", Limits())
+    for _ in range(MAX_KEYS - 1):
+        projects.add_key(project, ["chat"])
+    with pytest.raises(ProjectError, match="at most 8"):
+        projects.add_key(project, ["chat"])
+
+
+def test_an_unknown_scope_is_refused(target: FakeTarget) -> None:
+    projects = target.projects()
+    project, _ = projects.create("n", Limits())
+    with pytest.raises(ProjectError, match="scopes"):
+        projects.add_key(project, ["everything"])
