@@ -36,6 +36,18 @@ def rest(stack: RunningStack) -> httpx.Client:
     return made
 
 
+def followed(http: httpx.Client, asked: httpx.Response) -> dict[str, Any]:
+    """Follow a data-rights request to its end, once a second as a person would."""
+    assert asked.status_code == 202, asked.text
+    deadline, request = time.monotonic() + 90, asked.json()
+    while request["status"] not in ("completed", "failed"):
+        assert time.monotonic() < deadline, request
+        time.sleep(1)
+        request = http.get(f"/privacy/requests/{asked.json()['id']}").json()
+    result: dict[str, Any] = request
+    return result
+
+
 _open: list[OpenAI | httpx.Client] = []
 
 
@@ -100,14 +112,8 @@ def test_a_stored_chat_is_read_by_its_project_and_gone_after_the_erasure(stack: 
 
     # when the end user is erased
     http = rest(stack)
-    begun = time.monotonic()
-    asked = http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": "end-user-7"}})
-    assert asked.status_code == 202
-    request = asked.json()
-    while request["status"] not in ("completed", "failed"):
-        assert time.monotonic() - begun < 60, request
-        time.sleep(0.2)
-        request = http.get(f"/privacy/requests/{asked.json()['id']}").json()
+    erasure = {"type": "erasure", "subject": {"user": "end-user-7"}}
+    request = followed(http, http.post("/privacy/requests", json=erasure))
 
     # then it says what was done, store by store, and the chat is gone
     assert request["status"] == "completed"
@@ -139,15 +145,40 @@ def test_a_stored_chat_is_read_by_its_project_and_gone_after_the_erasure(stack: 
 
 def test_a_subject_without_data_completes_with_nothing_found(stack: RunningStack) -> None:
     http = rest(stack)
-    request = http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": "nobody"}}).json()
-    deadline = time.monotonic() + 60
-    while request["status"] not in ("completed", "failed"):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-        request = http.get(f"/privacy/requests/{request['id']}").json()
+    request = followed(http, http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": "nobody"}}))
     outcomes = {entry["store"]: entry["outcome"] for entry in request["stores"]}
     assert (outcomes["vault"], outcomes["records"]) == ("nothing_found", "nothing_found")
     assert http.get(f"/privacy/requests/{request['id']}/certificate").status_code == 200
+
+
+def test_an_erasure_that_failed_is_resumed_by_an_operator(stack: RunningStack) -> None:
+    # given a stored chat, and a hold that cannot be honoured: the erasure fails before the point of no return
+    api, http = client(stack), rest(stack)
+    done = api.chat.completions.create(model="smollm2-135m", messages=ASK, store=True, user="held-7", max_tokens=4)
+    dynamo, table = stack.aws("dynamodb"), stack.info.outputs["RequestsTable"]
+    locator = {"pk": {"S": "l#" + stack.info.project_id}, "sk": {"S": done.id}}
+    subject = dynamo.get_item(TableName=stack.info.outputs["RecordsTable"], Key=locator)["Item"]["subject"]["S"]
+    hold: Any = {"pk": {"S": f"h#{stack.info.project_id}#{subject}"}, "sk": {"S": "hold_1"}}
+    far = {"N": "4000000000"}
+    words = {name: {"S": "x"} for name in ("basis", "owner")}
+    dynamo.put_item(
+        TableName=table,
+        Item={**hold, "kind": {"S": "hold"}, "kinds": {"L": [{"S": "alias"}]}, **words, "review": far, "expires": far},
+    )
+    request = followed(http, http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": "held-7"}}))
+    assert request["status"] == "failed"
+    assert api.chat.completions.retrieve(done.id).id == done.id
+    # when the hold is gone and an operator resumes it
+    dynamo.delete_item(TableName=table, Key=hold)
+    resume = [str(ROOT / ".venv" / "bin" / "chatapi"), "requests", "resume", stack.info.project_id, request["id"]]
+    subprocess.run(resume, env=stack.cli_environment(), check=True, capture_output=True)
+    deadline = time.monotonic() + 60
+    while http.get(f"/privacy/requests/{request['id']}").json()["status"] != "completed":
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    # then it went to its end
+    with pytest.raises(openai.NotFoundError):
+        api.chat.completions.retrieve(done.id)
 
 
 def test_no_log_of_any_process_holds_what_was_sent(stack: RunningStack) -> None:

@@ -10,7 +10,7 @@ from chatapi.catalogue import Kind, catalogue
 from chatapi.clock import day_of
 from chatapi.store.cases import Case
 from chatapi.store.items import Item, Key, Table
-from chatapi.store.keys import COMPLETION, DAY, UNDATED, completion_of, locator_pk, subject_pk
+from chatapi.store.keys import ALIAS, COMPLETION, DAY, UNDATED, alias_sk, completion_of, locator_pk, subject_pk
 from chatapi.vault import SubjectErased
 from privacy.tasks.ports import NotCovered, Ports
 
@@ -95,6 +95,8 @@ class Rows:
             if delete:
                 # The locators first: their ids come from the rows, so rows that are left find them again.
                 ports.records.delete_all([(locator_pk(case.project), completion_id) for completion_id in ids])
+                # An alias is written both ways: the other person's row names this one.
+                ports.records.delete_all(_reverse(case, pk, page))
                 ports.records.delete_all([(pk, row["sk"]) for row in page])
         if not scan:
             found["locator"] += len(located)
@@ -133,6 +135,12 @@ class Rows:
             ]
             if keys:
                 yield keys
+
+
+def _reverse(case: Case, pk: str, page: list[Item]) -> list[Key]:
+    subject = pk.split("#")[2]
+    others = [row["sk"].removeprefix(ALIAS) for row in page if row["kind"] == "alias"]
+    return [(subject_pk(case.project, other, UNDATED), alias_sk(subject)) for other in others]
 
 
 def _before(row: Item, last_day: str | None, scan: bool) -> bool:

@@ -101,6 +101,23 @@ def test_an_alias_is_erased_with_the_subject(world: World) -> None:
     assert {entry["subject"] for entry in world.certificate(case)["payload"]["subjects"]} == {ALICE, BOB}
 
 
+def test_either_name_of_a_person_selects_all_of_it(world: World) -> None:
+    world.store(ALICE)
+    world.store(BOB)
+    world.days.alias(PROJECT, ALICE, BOB)
+    world.erase(world.case(BOB))
+    assert world.rows_of(ALICE) == world.rows_of(BOB) == []
+
+
+def test_a_name_that_goes_is_left_in_no_row_of_another_person(world: World) -> None:
+    # given an id that a third person shared: their own data is not asked for, their row names the erased one
+    third = "sub_" + "c" * 32
+    world.days.alias(PROJECT, ALICE, BOB)
+    world.days.alias(PROJECT, BOB, third)
+    world.erase(world.case(ALICE))
+    assert world.rows_of(third) == []
+
+
 def test_an_alias_is_followed_for_one_step(world: World) -> None:
     """Two people may have shared an id; who asks for erasure speaks for themselves and their own other name."""
     third = "sub_" + "c" * 32

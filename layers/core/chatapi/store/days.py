@@ -39,11 +39,12 @@ class Days:
         )
 
     def alias(self, project: str, subject: str, primary: str) -> None:
-        """Remember that `subject` is the same person as `primary`, so that either selector finds the data."""
-        row = {
-            "pk": subject_pk(project, subject, UNDATED),
-            "sk": alias_sk(primary),
-            "kind": "alias",
-            "ttl": expiry("alias", self._clock.now()),
-        }
-        self._table.put(row)
+        """Remember that `subject` and `primary` are one person. Written both ways: either selector finds all the data."""
+        ttl = expiry("alias", self._clock.now())
+        pairs = ((subject, primary), (primary, subject))
+        self._table.put_all(
+            [
+                {"pk": subject_pk(project, one, UNDATED), "sk": alias_sk(other), "kind": "alias", "ttl": ttl}
+                for one, other in pairs
+            ]
+        )
