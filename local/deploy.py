@@ -63,7 +63,12 @@ def start_build(processes: Processes, settings: Settings) -> Child:
             *("--template-file", ROOT / "template.yaml", "--build-dir", settings.build),
             *("--parameter-overrides", *_overrides(parameters)),
         ],
-        env=_sam_environment(settings) | {"RUNTIME": parameters["PythonRuntime"], "ARCH": parameters["Architecture"], "LOCAL_WHEELS": "1"},
+        env=_sam_environment(settings)
+        | {
+            "RUNTIME": parameters["PythonRuntime"],
+            "ARCH": parameters["Architecture"],
+            "LOCAL_WHEELS": "1",
+        },
         cwd=ROOT,
     )
 

@@ -60,7 +60,7 @@ class Processes:
         child when the thread that started it ends (Linux).
         """
         log = self._logs / f"{name}.log"
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             process = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,

@@ -61,8 +61,10 @@ def projects_create(
 ) -> None:
     """Create a project and its first key. The key is printed this once."""
     target = find(stack)
+    if region not in ("", target.region):
+        raise ProjectError(f"this stack is in {target.region}; create the project on the stack of its home region")
     limits = Limits(rpm=rpm, tpm=tpm, rpd=rpd, conc=concurrency)
-    project, key = target.projects().create(name, limits, retention=retention, region=region or target.region)
+    project, key = target.projects().create(name, limits, retention=retention, region=target.region)
     show({"project_id": project, "api_key": key}, as_json)
 
 

@@ -53,17 +53,22 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     except Denied as denied:
         return _policy("Deny", event["methodArn"], "-", denied.context)
     except Exception as error:  # noqa: BLE001 - whatever it is, the request is not let in
-        log_error("authorizer_failed", error, function="authorizer")
+        code = getattr(error, "code", None)  # AWS's, if it has one
+        request_id = event["requestContext"]["requestId"]
+        log_error("authorizer_failed", error, function="authorizer", request_id=request_id, code=code)
         raise RuntimeError("authorizer failed") from None
     return _policy("Allow", event["methodArn"], verdict.project, verdict.to_context())
 
 
 def _policy(effect: str, arn: str, principal: str, context: dict[str, str]) -> dict[str, Any]:
+    # The stage, not the path: that one is the caller's text, and a `${` in it would read as a policy variable. Nothing
+    # is cached (TTL 0), so the policy holds for this request alone.
+    api, stage, _ = arn.split("/", 2)
     return {
         "principalId": principal,
         "policyDocument": {
             "Version": "2012-10-17",
-            "Statement": [{"Action": "execute-api:Invoke", "Effect": effect, "Resource": arn}],
+            "Statement": [{"Action": "execute-api:Invoke", "Effect": effect, "Resource": f"{api}/{stage}/*"}],
         },
         "context": context,
     }

@@ -126,6 +126,10 @@ _MESSAGES = {
     "quota": ("insufficient_quota", "The quota of this project is used up."),
     "requests": ("rate_limit_exceeded", "Rate limit reached for requests per minute. Try again after retry-after."),
     "tokens": ("rate_limit_exceeded", "Rate limit reached for tokens per minute. Try again after retry-after."),
+    "size": (
+        "rate_limit_exceeded",
+        "This request alone is above the project's tokens per minute. Without content-length a body counts as 4 MiB.",
+    ),
     "concurrency": ("rate_limit_exceeded", "Too many requests at the same time. Try again after retry-after."),
 }
 
@@ -133,7 +137,7 @@ _MESSAGES = {
 def denial(refusal: Refusal, item: Mapping[str, Any], now: float) -> dict[str, str]:
     """The context of a Deny: what the ACCESS_DENIED gateway response says. retry-after stays at 60 s or less, since
     clients ignore more."""
-    code, message = _MESSAGES[refusal.reason]
+    code, message = _MESSAGES["size" if refusal.final and refusal.reason == "tokens" else refusal.reason]
     wait = min(60.0, max(refusal.retry_after, 0.05))
     context = {
         "code": code,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+from chatapi.aws.av import from_item
 from chatapi.aws.errors import AwsError
 from chatapi.errors import RateLimited
 from chatapi.limits.settlement import settle, top_up
@@ -41,11 +43,24 @@ class Account:
         except AwsError as error:
             if error.code != "ConditionalCheckFailedException":
                 raise
-            raise RateLimited(
-                "Rate limit reached for tokens per minute: max_tokens asks for more than is left.",
-                headers={"retry-after": "30"},
-            ) from None
-        self.reserved += more
+            refusal = self._refusal(from_item(error.item or {}), more)
+        else:
+            self.reserved += more
+            return
+        raise refusal
+
+    def _refusal(self, item: Mapping[str, Any], more: int) -> RateLimited:
+        """Why `more` tokens are not to be had, from the project's item. Where waiting does not help it says so."""
+        final = {"x-should-retry": "false"}
+        month = next((name for name in self._verdict.token_windows if name.startswith("m_")), "")
+        if item.get(month, more) < more:
+            return RateLimited("The quota of this project is used up.", code="insufficient_quota", headers=final)
+        if self.reserved + more > item.get("tpm", self.reserved + more):
+            return RateLimited("max_tokens asks for more than this project's tokens per minute.", headers=final)
+        return RateLimited(
+            "Rate limit reached for tokens per minute: max_tokens asks for more than is left.",
+            headers={"retry-after": "30"},
+        )
 
     def settle(self, used: int) -> None:
         """Give back or debit the difference and free the slot.
@@ -62,4 +77,4 @@ class Account:
             self._store.call("UpdateItem", update)
         except AwsError as error:
             if error.code != "ConditionalCheckFailedException":  # a repeated settle, or a slot healed by its age
-                log_error("settle_failed", error, function="chat", project=verdict.project)
+                log_error("settle_failed", error, function="chat", project=verdict.project, code=error.code)

@@ -13,6 +13,9 @@ from typing import Any
 from chat.accounting import Account
 from chat.providers.base import Event, Finish, FinishReason, Stream, Text, ToolArguments, ToolStart, Usage
 
+_MOST_TOKENS = 10**9
+"""More than any model takes or gives: the bound on what an upstream may say was used."""
+
 
 @dataclass
 class Transcript:
@@ -87,7 +90,8 @@ class Generation:
         usage = self.transcript.usage
         if usage is None:
             return self._prompt_estimate, self.transcript.pieces
-        return usage.prompt_tokens, usage.completion_tokens
+        # An upstream's figures move our counters: none may give tokens back, or be too large to be written.
+        return _bounded(usage.prompt_tokens), _bounded(usage.completion_tokens)
 
     def usage(self) -> dict[str, Any]:
         """`usage` in OpenAI's shape."""
@@ -106,10 +110,16 @@ class Generation:
         if self._closed:
             return
         self._closed = True
-        self._stream.close()
-        prompt, completion = self.tokens()
-        self._account.settle(prompt + completion)
-        self._disclose(prompt, completion)
+        try:
+            self._stream.close()
+        finally:
+            prompt, completion = self.tokens()
+            self._account.settle(prompt + completion)
+            self._disclose(prompt, completion)
+
+
+def _bounded(tokens: int) -> int:
+    return min(max(tokens, 0), _MOST_TOKENS)
 
 
 class Body:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from chat.accounting import Account
 from chat.composition import Services, compose
+from chat.faults import refusal_of
 from chat.sse import compact
 from chat.wire import parse
-from chatapi.aws.errors import AwsError
 from chatapi.catalogue import read_policy
-from chatapi.errors import ApiError, BadRequest, Forbidden, InternalError, NotFound, RequestTooLarge, Unavailable
-from chatapi.logs import log_error
+from chatapi.errors import BadRequest, Forbidden, InternalError, NotFound, RequestTooLarge
 from chatapi.verdict import INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict
 from chatapi_runtime import Context, Response
 
@@ -45,34 +43,28 @@ def handler(event: dict[str, Any], context: Context) -> Response:
         headers.update(verdict.ratelimit)
         services = _ready()
         account = services.account(verdict)
-        _enforce(verdict)
+        _enforce(verdict, services.registry.region)
         more, body = _route(event, context, services, verdict, account)
     except Exception as error:  # noqa: BLE001 - the one place where faults become answers
         if account is not None:
             account.settle(0)  # nothing was generated, or the generation has settled already
-        refusal = _as_refusal(error, request_id)
+        refusal = refusal_of(error, request_id)
         headers.update(refusal.headers)
         return Response(refusal.status, headers, iter([refusal.body()]))
     headers.update(more)
     return Response(200, headers, body)
 
 
-def _enforce(verdict: Verdict) -> None:
+def _enforce(verdict: Verdict, here: str) -> None:
     if verdict.outcome == INSUFFICIENT_SCOPE:
         raise Forbidden
     if verdict.outcome == REQUEST_TOO_LARGE:
         raise RequestTooLarge
     if verdict.outcome != OK:
         raise InternalError
-
-
-def _as_refusal(error: Exception, request_id: str) -> ApiError:
-    if isinstance(error, ApiError):
-        if error.status >= 500:
-            log_error("refused", error, function="chat", request_id=request_id, code=error.code, status=error.status)
-        return error
-    log_error("failed", error, function="chat", request_id=request_id)
-    return Unavailable() if isinstance(error, AwsError) else InternalError()
+    if verdict.region != here:
+        # Its content would leave the project's home region (commitment XFR-1).
+        raise Forbidden("This project's home region is another one.", code="wrong_region")
 
 
 Answered = tuple[dict[str, str], Iterator[bytes]]
@@ -111,7 +103,7 @@ def _body(event: dict[str, Any]) -> bytes:
         raise RequestTooLarge
     try:
         body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
-    except (binascii.Error, UnicodeEncodeError):
+    except ValueError:  # not base64, or text with a lone surrogate
         raise BadRequest("The body is not valid JSON.", code="invalid_json") from None
     if len(body) > MAX_BODY_BYTES:
         raise RequestTooLarge

@@ -36,6 +36,7 @@ class Registry:
     def __init__(self, stage: str, *, openai: bool, region: str) -> None:
         processors = read_policy("processors")["processors"]
         self._agreements = {name: entry["agreement"] for name, entry in processors.items()}
+        self.region = region
         self.models: dict[str, Model] = {}
         for name, entry in read_policy("models")["models"].items():
             if stage not in entry["stages"] or (entry["provider"] == "openai" and not openai):

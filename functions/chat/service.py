@@ -10,6 +10,7 @@ from typing import Any
 
 from chat import sse
 from chat.accounting import Account
+from chat.faults import refusal_of
 from chat.generation import Body, Generation, Transcript
 from chat.models import Model, Registry
 from chat.providers.base import (
@@ -82,7 +83,12 @@ class Chat:
         account.cover(prompt_estimate, request.output_tokens)
         subject = self._subject(request, caller.project)
         handle = self._completions.open_for(caller.project, subject) if request.store else None
-        stream = self._open(model, request, subject, timeout)
+        try:
+            stream = self._open(model, request, subject, timeout)
+        except ApiError:
+            # The provider may have read the messages before it refused: that is a disclosure too.
+            self._disclose(caller, subject, model, 0, 0)
+            raise
         head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": request.model}
         generation = Generation(
             stream,
@@ -153,7 +159,7 @@ class Chat:
         for name in ("temperature", "top_p", "seed", "tools", "tool_choice", "response_format"):
             completion[name] = getattr(request, name)
         body = json.dumps({"completion": completion, "messages": request.messages}, separators=(",", ":"))
-        self._completions.save(handle, head["id"], body.encode())
+        self._completions.save(handle, head["id"], body.encode(), created=head["created"])
 
     def _disclose(self, caller: Verdict, subject: str, model: Model, tokens_in: int, tokens_out: int) -> None:
         """The chat is over: a fault here must not turn an answer into an error, but it must not be silent either."""
@@ -212,11 +218,9 @@ def _events(generation: Generation, frames: sse.Frames, *, usage: bool) -> Itera
                     yield frames.tool_arguments(index, fragment)
                 case Finish(reason):
                     yield frames.finish(reason)
-    except ProviderBroken:
-        yield sse.error(_broken().payload())
-        return
-    except ApiError as error:
-        yield sse.error(error.payload())
+    except Exception as error:  # noqa: BLE001 - a stream that just ends would look like a whole answer to its reader
+        refusal = refusal_of(_broken() if isinstance(error, ProviderBroken) else error)
+        yield sse.error(refusal.payload())
         return
     if usage:
         yield frames.usage(generation.usage())

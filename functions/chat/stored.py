@@ -74,7 +74,7 @@ class StoredChats:
 def paging(query: Mapping[str, str]) -> tuple[int, bool, str | None]:
     """(limit, descending, after) of a list request. BadRequest on values outside."""
     limit, order = query.get("limit", "20"), query.get("order", "asc")
-    if not limit.isdecimal() or not 1 <= int(limit[:9]) <= MAX_PAGE:
+    if not limit.isdecimal() or len(limit) > 3 or not 1 <= int(limit) <= MAX_PAGE:
         raise BadRequest("limit is a number from 1 to 100.", code="invalid_value", param="limit")
     if order not in ("asc", "desc"):
         raise BadRequest("order is asc or desc.", code="invalid_value", param="order")

@@ -6,9 +6,18 @@ are ours. An error names the field by its path, and of the request nothing but t
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, with_config
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 from chatapi.errors import BadRequest
@@ -16,6 +25,31 @@ from chatapi.verdict import DEFAULT_OUTPUT_TOKENS
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+def _finite(value: Any) -> Any:
+    """Refuse NaN and infinities, which the parser takes: no JSON that is sent on or kept may hold one (RFC 8259)."""
+    left = [value]
+    while left:
+        found = left.pop()
+        if isinstance(found, float) and not math.isfinite(found):
+            raise ValueError("not a finite number")
+        if isinstance(found, dict | list):
+            left += found.values() if isinstance(found, dict) else found
+    return value
+
+
+def _self_contained(part: Any) -> Any:
+    """Refuse an image by address: fetching it would send the server where the caller points (OWASP, SSRF)."""
+    if part["type"] == "image_url":
+        image = part.get("image_url")
+        url = image.get("url") if isinstance(image, dict) else None
+        if not isinstance(url, str) or not url.startswith("data:"):
+            raise ValueError("an image is sent as a data URL")
+    return _finite(part)
+
+
+Free = Annotated[dict[str, Any], AfterValidator(_finite)]
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -44,9 +78,12 @@ class Message(TypedDict):
     """One message, of any role."""
 
     role: Literal["developer", "system", "user", "assistant", "tool"]
-    content: NotRequired[str | list[Part] | None]
+    # fail_fast: an error for each of millions of wrong items would take more memory than the function has.
+    content: NotRequired[
+        str | Annotated[list[Annotated[Part, AfterValidator(_self_contained)]], Field(fail_fast=True)] | None
+    ]
     name: NotRequired[str]
-    tool_calls: NotRequired[list[ToolCall]]
+    tool_calls: NotRequired[Annotated[list[ToolCall], Field(fail_fast=True)]]
     tool_call_id: NotRequired[str]
     refusal: NotRequired[str | None]
 
@@ -56,7 +93,7 @@ class Function(TypedDict):
 
     name: Name
     description: NotRequired[str | None]
-    parameters: NotRequired[dict[str, Any]]
+    parameters: NotRequired[Free]
     strict: NotRequired[bool | None]
 
 
@@ -90,13 +127,13 @@ class ChatRequest(BaseModel):
     n: Annotated[int, Field(ge=1, le=1)] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tool_choice: str | Free | None = None
     parallel_tool_calls: bool | None = None
-    response_format: dict[str, Any] | None = None
-    seed: int | None = None
+    response_format: Free | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: dict[str, float] | None = None
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
     logprobs: Literal[False] | None = None
     user: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     safety_identifier: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None

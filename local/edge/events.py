@@ -92,13 +92,16 @@ class Request:
         common = {key: {} if value is None else value for key, value in self._common().items()}
         return {"type": "REQUEST", "methodArn": self.method_arn, **common, "requestContext": self._context()}
 
-    def proxy_event(self, body: bytes, authorizer: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The event of a Lambda proxy integration: text as it is, anything else as base64."""
-        text: str | None
+    def proxy_event(self, body: bytes, authorizer: Mapping[str, Any] | None, *, binary: bool = False) -> dict[str, Any]:
+        """The event of a Lambda proxy integration: text as it is, anything else, or `binary`, as base64."""
+        text: str | None = None
+        is_base64 = binary and bool(body)
         try:
-            text, is_base64 = (body.decode() if body else None), False
+            text = body.decode() if body and not binary else None
         except UnicodeDecodeError:
-            text, is_base64 = base64.b64encode(body).decode(), True
+            is_base64 = True
+        if is_base64:
+            text = base64.b64encode(body).decode()
         context = self._context() | ({"authorizer": dict(authorizer)} if authorizer is not None else {})
         return {**self._common(), "requestContext": context, "body": text, "isBase64Encoded": is_base64}
 

@@ -86,7 +86,10 @@ class Gateway:
             return await exchange.respond(integration.status, self._own(request) + headers, integration.body.encode())
         if integration is None or integration.function not in self.functions:
             return await self._refuse(exchange, request, Kind.API_CONFIGURATION_ERROR, context)
-        event = json.dumps(request.proxy_event(body, context), ensure_ascii=False).encode()
+        event = json.dumps(
+            request.proxy_event(body, context, binary=self.api.is_binary(request.header("content-type"))),
+            ensure_ascii=False,
+        ).encode()
         if len(event) > MAX_PAYLOAD:
             return await self._refuse(exchange, request, Kind.REQUEST_TOO_LARGE, context)
         invocation = self.functions[integration.function].invoke(event, request.trace_id)

@@ -78,13 +78,25 @@ class _Node:
 class Api:
     """One REST API: ``match`` finds a route, ``gateway_responses`` holds what the template overrides."""
 
-    def __init__(self, name: str, routes: list[Route], gateway_responses: Mapping[str, GatewayResponse]) -> None:
+    def __init__(
+        self,
+        name: str,
+        routes: list[Route],
+        gateway_responses: Mapping[str, GatewayResponse],
+        binary_media_types: frozenset[str] = frozenset(),
+    ) -> None:
         self.name = name
+        self._binary = binary_media_types
         self.routes = tuple(routes)
         self.gateway_responses = gateway_responses
         self._root = _Node()
         for route in routes:
             self._insert(route)
+
+    def is_binary(self, content_type: str | None) -> bool:
+        """Whether a body of this type reaches a function as base64 ("Binary media types for REST APIs")."""
+        media_type = (content_type or "application/json").partition(";")[0].strip().lower()
+        return bool(self._binary & {"*/*", media_type})
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route for ``path`` (still percent-encoded) and its decoded parameters.
@@ -205,7 +217,7 @@ def _api(name: str, body: dict[str, Any], aliases: Mapping[str, str]) -> Api:
             routes.append(Route(method, resource, integration, authorizer))
     overrides = body.get("x-amazon-apigateway-gateway-responses", {})
     responses = {kind: _gateway_response(item) for kind, item in overrides.items()}
-    return Api(name, routes, responses)
+    return Api(name, routes, responses, frozenset(body.get("x-amazon-apigateway-binary-media-types", ())))
 
 
 def _integration(definition: dict[str, Any], aliases: Mapping[str, str]) -> LambdaIntegration | MockIntegration | None:

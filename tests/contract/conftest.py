@@ -30,25 +30,18 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def caller(live: Live) -> Caller:
-    """A project that may store, with ample limits, and its key."""
-    return live.project()
-
-
-@pytest.fixture(scope="session")
-def stranger(live: Live) -> Caller:
-    """Another such project."""
+    """A project that may store, with ample limits, and its key: of this test alone, so that nobody else debits it."""
     return live.project()
 
 
 @pytest.fixture
-def upstream(live: Live, caller: Caller) -> Iterator[ScriptedUpstream]:
-    """The scripted model, as nobody has used it; what a test leaves unfinished is ended and settled."""
+def upstream(live: Live) -> Iterator[ScriptedUpstream]:
+    """The scripted model, as nobody has used it; what a test leaves unfinished is ended."""
     live.upstream.reset()
     yield live.upstream
     live.upstream.reset()
-    live.settled(caller.project)
 
 
 @pytest.fixture

@@ -122,3 +122,13 @@ def fits(resource: str, path: str) -> bool:
     wanted, given_parts = resource.split("/"), path.split("/")
     pairs = zip(wanted, given_parts, strict=False)
     return len(wanted) == len(given_parts) and all(part in ("{x}", value) for part, value in pairs)
+
+
+def test_binary_media_types_are_matched_as_api_gateway_does() -> None:
+    every, one, none = (Api("Api", [], {}, frozenset(types)) for types in (["*/*"], ["application/json"], []))
+    assert every.is_binary("text/plain")
+    assert every.is_binary(None)
+    assert one.is_binary("application/json; charset=utf-8")
+    assert one.is_binary(None)
+    assert not one.is_binary("text/plain")
+    assert not none.is_binary("application/json")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUNTIME = "RUNTIME=python%d.%d" % sys.version_info[:2]
+RUNTIME = f"RUNTIME=python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ class Race:
         self.clock = FixedClock(1_800_000_020)
         table = Catalogued(DynamoTable(self.client, self.table, sort=None), "projects")
         projects = Projects(table, mint=MINT, pepper=PEPPER, clock=self.clock)
-        self.project, self.key = projects.create("race", Limits(**{**ROOMY, **limits}))
+        self.project, self.key = projects.create("race", Limits(**{**ROOMY, **limits}), region=stack.info.region)
 
     @property
     def client(self) -> AwsClient:

@@ -68,6 +68,7 @@ class World:
             "k1",
             scopes=frozenset({"chat"}),
             retention=self.retention,
+            region="eu-central-1",
             slot=attempt.slot,
             token_windows=tuple(w.name for w, _ in attempt.counters if w.limit.startswith("t")),
             reserved=estimate(size),

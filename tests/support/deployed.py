@@ -135,7 +135,7 @@ class InProcess:
             pepper=secrets.get(self.stack.outputs["KeyPepperSecret"]),
             clock=SystemClock(),
         )
-        return projects.create("test", Limits(**changes), retention="history", scopes=SCOPES[:3])
+        return projects.create("test", Limits(**changes), retention="history", region=REGION, scopes=SCOPES[:3])
 
     def run(
         self, key: str, method: str, resource: str, body: Any = None, headers: dict[str, str] | None = None, **path: str

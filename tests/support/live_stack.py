@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -75,7 +76,7 @@ class Live:
     outputs: dict[str, str]
     client: Callable[[str], AwsClient]
 
-    @property
+    @cached_property
     def projects(self) -> Projects:
         """The operators' side of the Projects table."""
         secrets = Secrets(self.client("secretsmanager"))
@@ -90,7 +91,7 @@ class Live:
         self, limits: Limits = AMPLE, *, retention: str = "history", scopes: Sequence[str] = SCOPES[:3]
     ) -> Caller:
         """A new project and its first key."""
-        return Caller(*self.projects.create("contract", limits, retention=retention, scopes=scopes))
+        return Caller(*self.projects.create("contract", limits, retention=retention, region=REGION, scopes=scopes))
 
     def item(self, project: str) -> Item:
         """The project's item as it is now."""

@@ -208,3 +208,23 @@ def test_the_state_machine_is_encrypted_and_defined_by_a_file() -> None:
     machine = RESOURCES["ErasureMachine"]["Properties"]
     assert machine["EncryptionConfiguration"]["Type"] == "CUSTOMER_MANAGED_KMS_KEY"
     assert machine["DefinitionS3Location"] == "statemachines/erasure.asl.json"
+
+
+def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
+    # what chatapi.store and chatapi.vault call; deleting goes in batches, a wrap is replaced and never patched
+    granted: dict[tuple[str, str], set[str]] = {}
+    for name, statement in statements():
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        if actions[0].startswith("dynamodb:"):
+            granted[name, statement["Resource"]["Fn::GetAtt"][0]] = {a.removeprefix("dynamodb:") for a in actions}
+    assert granted == {
+        ("AuthorizerPolicy", "ProjectsTable"): {"UpdateItem"},
+        ("ChatPolicy", "ProjectsTable"): {"UpdateItem"},
+        ("ChatPolicy", "VaultTable"): {"GetItem", "PutItem"},
+        ("ChatPolicy", "RecordsTable"): {"GetItem", "Query", "UpdateItem", "BatchWriteItem"},
+        ("PrivacyPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem"},
+        ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
+        ("ErasurePolicy", "VaultTable"): {"GetItem", "PutItem"},
+        ("ErasurePolicy", "RecordsTable"): {"GetItem", "Query", "PutItem", "BatchWriteItem"},
+        ("ErasurePolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
+    }

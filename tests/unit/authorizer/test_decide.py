@@ -119,6 +119,12 @@ def test_a_request_above_the_whole_limit_is_told_not_to_retry() -> None:
     assert (context["reason"], context["should_retry"]) == ("tokens", "false")
 
 
+def test_a_body_of_unknown_length_is_told_why_it_never_fits() -> None:
+    context = refused(authorizer(FakeProjects(project())), content_length=None)
+    assert (context["reason"], context["should_retry"]) == ("tokens", "false")
+    assert "content-length" in context["message"]
+
+
 def test_a_daily_quota_is_final() -> None:
     context = refused(authorizer(FakeProjects(project(rpd=1, d_270115=0))))
     assert (context["code"], context["should_retry"]) == ("insufficient_quota", "false")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chat.providers.base import (
@@ -15,6 +17,8 @@ from chat.providers.base import (
     ToolStart,
     Usage,
 )
+from chatapi.aws.errors import AwsUnavailable
+from chatapi.clock import iso
 from chatapi.errors import ApiError
 from tests.support.chat_world import PROJECT, World, frames, subject_of, whole
 
@@ -84,7 +88,9 @@ def test_a_failure_before_the_first_token_is_a_status_and_costs_nothing() -> Non
             world.ask(stream=True)
         world.account.settle(0)  # what the handler does on any refusal
         assert (caught.value.status, caught.value.code) == (status, code)
-    assert (world.used(), world.slots(), world.day_rows()) == (0, 0, [])
+    assert (world.used(), world.slots()) == (0, 0)
+    # and the disclosure is recorded: the provider may have read what it refused
+    assert [(row["requests"], row["tokens_out"]) for row in world.day_rows()] == [(2, 0)]
 
 
 def test_a_failure_in_mid_stream_is_an_error_event_and_what_was_used_is_settled() -> None:
@@ -225,3 +231,76 @@ def test_an_expired_agreement_stops_the_call() -> None:
         world.ask()
     assert caught.value.code == "processor_not_permitted"
     assert world.provider.calls == []
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_store_that_fails_after_the_last_token_is_told_and_keeps_nothing(stream: bool) -> None:
+    # given a chat to be stored, when the store takes one row and then does not answer
+    world = World()
+    world.provider.add([*HELLO[:2], lambda: setattr(world.rows, "put_all", half), *HELLO[2:]])
+
+    def half(items: Any) -> None:
+        world.rows.put(items[0])
+        raise AwsUnavailable("UnprocessedItems")
+
+    # then the caller sees an error, nothing is left behind, and the tokens are settled
+    if stream:
+        events = frames(world.ask(stream=True, store=True))
+        assert events[-1]["error"]["code"] == "service_unavailable"
+    else:
+        with pytest.raises(AwsUnavailable):
+            world.ask(store=True)
+    assert {row["kind"] for row in world.rows.rows.values()} == {"day"}
+    assert (world.used(), world.slots()) == (7, 0)
+
+
+def test_an_event_that_makes_no_sense_ends_the_stream_in_an_error() -> None:
+    world = World()
+    world.provider.add([Text("a"), ToolArguments(3, "x"), Finish("stop")])
+    events = frames(world.ask(stream=True))
+    assert events[-1]["error"]["code"] == "internal_error"
+    assert world.slots() == 0
+
+
+def test_an_upstream_that_cannot_be_hung_up_costs_no_slot() -> None:
+    world = World()
+    world.provider.add(HELLO)
+    body = world.ask(stream=True).body
+
+    def stuck() -> None:
+        raise ValueError
+
+    world.provider.streams[0].close = stuck  # type: ignore[method-assign]
+    b"".join(body)
+    assert (world.used(), world.slots(), len(world.day_rows())) == (7, 0, 1)
+
+
+@pytest.mark.parametrize("figures", [(-(10**6), 2), (5, -(10**6)), (10**40, 2)])
+def test_figures_of_an_upstream_can_neither_give_tokens_back_nor_stop_the_settling(figures: tuple[int, int]) -> None:
+    world = World()
+    world.provider.add([*HELLO[:3], Usage(*figures)])
+    whole(world.ask())
+    assert world.used() > 0
+    assert (world.slots(), len(world.day_rows())) == (0, 1)
+
+
+def test_what_is_kept_ends_when_the_receipt_says() -> None:
+    # given a chat that takes ten minutes
+    world = World()
+    world.provider.add([Text("a"), lambda: world.clock.advance(600), Finish("stop"), Usage(1, 1)])
+    answer = world.ask(stream=True, store=True)
+    frames(answer)
+    ends = {iso(row["ttl"]) for row in world.rows.rows.values() if row["kind"] in ("completion", "locator")}
+    assert [f"until={end};" in answer.headers["data-handling"] for end in ends] == [True]
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"), [({"tpm": 5000}, "rate_limit_exceeded"), ({"tpmo": 5000}, "insufficient_quota")]
+)
+def test_a_cap_that_can_never_be_covered_is_told_not_to_retry(limits: dict[str, int], code: str) -> None:
+    world = World()
+    world.item.update(limits)
+    with pytest.raises(ApiError) as caught:
+        world.ask(max_tokens=8000)
+    assert (caught.value.status, caught.value.code) == (429, code)
+    assert caught.value.headers["x-should-retry"] == "false"

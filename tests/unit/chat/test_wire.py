@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from chat.wire import parse
+from chat.wire import ChatRequest, parse
 from chatapi.errors import BadRequest
 
 GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -42,10 +43,20 @@ def test_what_is_no_json_is_invalid_json(raw: bytes) -> None:
             "invalid_value",
             "messages[0].content[0].type",
         ),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://10.0.0.1/"}}]}
+                ]
+            },
+            "invalid_value",
+            "messages[0].content[0]",
+        ),
         ({"model": 5}, "invalid_type", "model"),
         ({"temperature": "hot"}, "invalid_type", "temperature"),
         ({"temperature": 3}, "invalid_value", "temperature"),
         ({"n": 2}, "invalid_value", "n"),
+        ({"seed": 2**63}, "invalid_value", "seed"),
         ({"max_tokens": 0}, "invalid_value", "max_tokens"),
         ({"stream": "yes"}, "invalid_type", "stream"),
         ({"metadata": {CANARY: 5}}, "invalid_type", "metadata"),
@@ -56,6 +67,33 @@ def test_a_wrong_field_is_named_by_its_path(change: dict[str, Any], code: str, p
     error = refused({**GOOD, **change})
     assert (error.code, error.param) == (code, param)
     assert CANARY not in repr(error.payload()) + repr(error.__cause__) + repr(error.__context__)
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        '"temperature": %s',
+        '"logit_bias": {"5": %s}',
+        '"response_format": {"a": [%s]}',
+        '"tool_choice": {"a": {"b": %s}}',
+        '"tools": [{"type": "function", "function": {"name": "f", "parameters": {"minimum": %s}}}]',
+        '"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "more": %s}]}]',
+    ],
+)
+def test_a_number_that_json_does_not_have_goes_nowhere(field: str, number: str) -> None:
+    # it would be sent on and stored as it came, and no client could read the answer
+    body = json.dumps(GOOD)[:-1] + ", " + field % number + "}"
+    assert refused(body.encode()).code in ("invalid_value", "invalid_type")
+
+
+@pytest.mark.parametrize("field", ["content", "tool_calls"])
+def test_a_flood_of_wrong_items_is_refused_at_the_first(field: str) -> None:
+    # an error for each of the two million that 4 MiB hold took 2 GB, twice what the function has
+    body = {**GOOD, "messages": [{"role": "user", field: [0] * 10_000}]}
+    with pytest.raises(ValidationError) as caught:
+        ChatRequest.model_validate_json(json.dumps(body))
+    assert caught.value.error_count() < 5
 
 
 def test_a_missing_field_is_named() -> None:

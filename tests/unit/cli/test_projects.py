@@ -88,6 +88,7 @@ def test_keys_are_added_listed_rotated_and_revoked(target: FakeTarget) -> None:
         ("keys", "rotate", "nosuchpr", "k1"),
         ("projects", "create", "--name", "n", "--retention", "for-ever"),
         ("projects", "create", "--name", "n", "--rpm", "0"),
+        ("projects", "create", "--name", "n", "--region", "us-east-1"),
         ("projects", "create"),
     ],
 )
@@ -111,7 +112,7 @@ def test_a_fault_is_one_line_without_a_traceback(
 
 def test_a_project_has_at_most_eight_keys(target: FakeTarget) -> None:
     projects = target.projects()
-    project, _ = projects.create("n", Limits())
+    project, _ = projects.create("n", Limits(), region="eu-central-1")
     for _ in range(MAX_KEYS - 1):
         projects.add_key(project, ["chat"])
     with pytest.raises(ProjectError, match="at most 8"):
@@ -120,6 +121,6 @@ def test_a_project_has_at_most_eight_keys(target: FakeTarget) -> None:
 
 def test_an_unknown_scope_is_refused(target: FakeTarget) -> None:
     projects = target.projects()
-    project, _ = projects.create("n", Limits())
+    project, _ = projects.create("n", Limits(), region="eu-central-1")
     with pytest.raises(ProjectError, match="scopes"):
         projects.add_key(project, ["everything"])

@@ -34,9 +34,11 @@ def settle(table: str, project: str, slot: bytes, token_windows: Sequence[str], 
 
 
 def top_up(table: str, project: str, slot: bytes, token_windows: Sequence[str], more: int) -> dict[str, Any]:
-    """The update that reserves `more` tokens for a request whose `max_tokens` exceeds what the authorizer reserved."""
+    """The update that reserves `more` tokens for a request whose `max_tokens` exceeds what the authorizer reserved.
+    Refused, it brings the item as it stands."""
     update = settle(table, project, slot, token_windows, more)
     update["UpdateExpression"] = update["UpdateExpression"].removesuffix(" DELETE inf :rid")
     update["ConditionExpression"] += "".join(f" AND #t{i} >= :d" for i in range(len(token_windows)))
     del update["ExpressionAttributeValues"][":rid"]
+    update["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return update

@@ -44,11 +44,21 @@ class Completions:
         """The right to store for a subject, asked for before any work is done: SubjectFrozen during an erasure."""
         return self._vault.writer(project, subject)
 
-    def save(self, handle: SubjectHandle, completion_id: str, body: bytes, ceiling_days: int | None = None) -> int:
-        """Seal and write; returns when it expires (POSIX seconds). SubjectFrozen where an erasure came in between:
-        then nothing of it is left behind."""
-        now = self._clock.now()
-        ttl = expiry("completion", now, ceiling_days)
+    def save(
+        self,
+        handle: SubjectHandle,
+        completion_id: str,
+        body: bytes,
+        *,
+        created: float | None = None,
+        ceiling_days: int | None = None,
+    ) -> int:
+        """Seal and write; returns when it expires (POSIX seconds), counted from `created`, now where not given.
+
+        SubjectFrozen where an erasure came in between, another ApiError or AwsError where a store does not answer:
+        then it is taken back, since the caller is told that nothing was kept.
+        """
+        ttl = expiry("completion", self._clock.now() if created is None else created, ceiling_days)
         pk = subject_pk(handle.project, handle.subject, handle.generation)
         parts = [body[start : start + CHUNK_BYTES] for start in range(0, len(body), CHUNK_BYTES)] or [b""]
         rows: list[Item] = []
@@ -65,10 +75,13 @@ class Completions:
             "chunks": len(parts),
             "ttl": ttl,
         }
-        self._table.put_all([*rows, locator])
-        if not self._vault.still_open(handle):
+        try:
+            self._table.put_all([*rows, locator])
+            if not self._vault.still_open(handle):
+                raise SubjectFrozen
+        except Exception:
             self._remove(locator)
-            raise SubjectFrozen
+            raise
         return ttl
 
     def load(self, project: str, completion_id: str) -> Stored:

@@ -39,7 +39,7 @@ class Days:
         )
 
     def alias(self, project: str, subject: str, primary: str) -> None:
-        """Remember that `subject` and `primary` are one person. Written both ways: either selector finds all the data."""
+        """Remember that `subject` and `primary` are one person, both ways: either selector finds all the data."""
         ttl = expiry("alias", self._clock.now())
         pairs = ((subject, primary), (primary, subject))
         self._table.put_all(

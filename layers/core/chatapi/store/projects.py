@@ -63,7 +63,7 @@ class Projects:
         limits: Limits,
         *,
         retention: str = "none",
-        region: str = "",
+        region: str,
         scopes: Sequence[str] = SCOPES[:3],
     ) -> tuple[str, str]:
         """A new project with one key: (project id, key). The key is shown this once and never stored."""
