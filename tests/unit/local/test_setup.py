@@ -14,7 +14,7 @@ from local import setup as subject
 from local.setup import Environment
 
 ROOT = Path(subject.__file__).parent.parent
-NOWHERE = "http://127.0.0.1:1/simple"  # nobody listens on port 1
+NOWHERE = "http://127.0.0.1:1/index"  # nobody listens on port 1
 
 
 @pytest.fixture
