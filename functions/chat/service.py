@@ -87,7 +87,7 @@ class Chat:
             stream = self._open(model, request, subject, timeout)
         except ApiError:
             # The provider may have read the messages before it refused: that is a disclosure too.
-            self._disclose(caller, subject, model, 0, 0)
+            self._disclose(caller, subject, model, now, 0, 0)
             raise
         head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": request.model}
         generation = Generation(
@@ -95,7 +95,7 @@ class Chat:
             account,
             prompt_estimate,
             keep=lambda transcript: self._keep(handle, head, request, transcript, generation),
-            disclose=lambda tokens_in, tokens_out: self._disclose(caller, subject, model, tokens_in, tokens_out),
+            disclose=lambda tokens_in, tokens_out: self._disclose(caller, subject, model, now, tokens_in, tokens_out),
         )
         receipt = {"data-handling": _receipt(model, expiry("completion", now) if handle else None)}
         if request.stream:
@@ -161,10 +161,12 @@ class Chat:
         body = json.dumps({"completion": completion, "messages": request.messages}, separators=(",", ":"))
         self._completions.save(handle, head["id"], body.encode(), created=head["created"])
 
-    def _disclose(self, caller: Verdict, subject: str, model: Model, tokens_in: int, tokens_out: int) -> None:
+    def _disclose(
+        self, caller: Verdict, subject: str, model: Model, since: float, tokens_in: int, tokens_out: int
+    ) -> None:
         """The chat is over: a fault here must not turn an answer into an error, but it must not be silent either."""
         try:
-            self._days.disclose(caller.project, subject, model.processor, tokens_in, tokens_out)
+            self._days.disclose(caller.project, subject, model.processor, tokens_in, tokens_out, since=since)
         except Exception as error:  # noqa: BLE001 - see above; logged for the alarm
             log_error("disclosure_failed", error, function="chat", project=caller.project)
         log(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
 
 from chatapi.catalogue import Kind, catalogue
-from chatapi.clock import day_of
 from chatapi.store.cases import Case
 from chatapi.store.items import Item, Key, Table
-from chatapi.store.keys import ALIAS, COMPLETION, DAY, UNDATED, alias_sk, completion_of, locator_pk, subject_pk
+from chatapi.store.keys import ALIAS, COMPLETION, UNDATED, alias_sk, completion_of, locator_pk, subject_pk
 from chatapi.vault import SubjectErased
 from privacy.tasks.ports import NotCovered, Ports
 
@@ -88,7 +88,7 @@ class Rows:
         """See Eraser."""
         found: Counter[str] = Counter()
         located: set[str] = set()
-        for pk, page in self._pages(ports, case, scan):
+        for pk, page in self._pages(ports, case):
             ids = {completion_of(row["sk"])[0] for row in page if row["sk"].startswith(COMPLETION)}
             located |= ids
             found.update(row["kind"] for row in page)
@@ -107,23 +107,17 @@ class Rows:
                 ports.records.delete_all(keys)
         return +found
 
-    def _pages(self, ports: Ports, case: Case, scan: bool) -> Iterator[tuple[str, list[Item]]]:
-        spared = in_place(case)
+    def _pages(self, ports: Ports, case: Case) -> Iterator[tuple[str, list[Item]]]:
+        spared, inventory = in_place(case), case.get("inventory")
+        until = inventory["at"] if inventory else math.inf
         for subject in case.subjects:
             closed = case.get("generations")[subject]
             for generation in (*range(1, closed + 1), UNDATED):
                 pk = subject_pk(case.project, subject, generation)
-                last_day = self._last_day(ports, case, subject) if generation == UNDATED else None
                 for page in pages(ports.records, pk):
-                    ours = [row for row in page if row["kind"] not in spared and _before(row, last_day, scan)]
+                    ours = [row for row in page if row["kind"] not in spared and _began_before(row, until)]
                     if ours:
                         yield pk, ours
-
-    @staticmethod
-    def _last_day(ports: Ports, case: Case, subject: str) -> str | None:
-        """Rows without a generation are a returned subject's own from the day of the inventory on; None: no return."""
-        inventory = case.get("inventory")
-        return day_of(inventory["at"]) if inventory and ports.returned(case, subject) else None
 
     @staticmethod
     def _locators(ports: Ports, case: Case) -> Iterator[list[Key]]:
@@ -143,14 +137,9 @@ def _reverse(case: Case, pk: str, page: list[Item]) -> list[Key]:
     return [(subject_pk(case.project, other, UNDATED), alias_sk(subject)) for other in others]
 
 
-def _before(row: Item, last_day: str | None, scan: bool) -> bool:
-    """Whether a row is from before the erasure. The deletion takes that whole day with it, a later scan leaves it."""
-    if last_day is None:
-        return True
-    if not row["sk"].startswith(DAY):
-        return not scan
-    day = row["sk"].split("#")[1]
-    return bool(day < last_day if scan else day <= last_day)
+def _began_before(row: Item, until: float) -> bool:
+    """Rows without a generation say when they began: what a person who came back does later is not the erasure's."""
+    return bool(row.get("since", 0) <= until)
 
 
 class Exports:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from chatapi.certificates import Signer
 from chatapi.clock import Clock
 from chatapi.ledger import Ledger
-from chatapi.store.cases import Case, Cases
+from chatapi.store.cases import Cases
 from chatapi.store.items import Table
 from chatapi.vault import Vault, WrapStore
 
@@ -44,11 +44,6 @@ class Ports:
     def now(self) -> int:
         """The time in whole POSIX seconds."""
         return int(self.clock.now())
-
-    def returned(self, case: Case, subject: str) -> bool:
-        """Whether a subject has stored anything since this case closed its last generation."""
-        item = self.wraps.get(case.project, subject)
-        return item is not None and item.generation > case.get("generations")[subject]
 
 
 Result = dict[str, Any]

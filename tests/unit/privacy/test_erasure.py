@@ -109,7 +109,13 @@ def test_a_subject_that_comes_back_opens_a_new_generation_which_survives(world: 
     world.store()
     case = world.case()
     returned: list[str] = []
-    world.erase(case, between=lambda state: returned.append(world.store()) if state == "LateResidueScan" else None)
+
+    def come_back(state: str) -> None:
+        if state == "LateResidueScan":
+            world.clock.advance(1)
+            returned.append(world.store())
+
+    world.erase(case, between=come_back)
     # then
     assert world.completions.load(PROJECT, returned[0]).body == b"hello"
     assert any("day#" in str(sk) for _, sk in world.rows_of(ALICE)), "the new disclosure is on record"

@@ -140,11 +140,28 @@ def test_a_resumed_case_leaves_the_later_days_of_a_subject_that_came_back(world:
     assert world.outcomes(case)["records"] == [("deleted", 3)]
 
 
+def test_a_subject_that_came_back_without_storing_keeps_its_disclosures(world: World) -> None:
+    # given a person who chats again before the late scan, and a chat that had begun before the erasure and ends now
+    world.store()
+    case, began = world.case(), world.clock.now()
+
+    def chats(state: str) -> None:
+        if state == "LateResidueScan":
+            world.clock.advance(60)
+            world.days.disclose(PROJECT, ALICE, "local-model", 1, 1)
+            world.days.disclose(PROJECT, ALICE, "amazon-bedrock", 1, 1, since=began)
+
+    world.erase(case, between=chats)
+    # then the new disclosure stays on record and the old one is gone
+    assert [sk.rpartition("#")[2] for _, sk in world.rows_of(ALICE)] == ["local-model"]
+
+
 def test_aliases_go_with_the_deletion_and_those_of_a_subject_that_came_back_stay(world: World) -> None:
     # given a case that stopped before the deletion, and a subject that came back
     world.days.alias(PROJECT, ALICE, BOB)
     case = world.case()
     world.task(case, "verify", "holds", "freeze", "inventory", "commit", "keep_held", "destroy")
+    world.clock.advance(1)
     world.store()
     # when it is resumed, and the subject gives another name before the late scan
     other = "sub_" + "c" * 32

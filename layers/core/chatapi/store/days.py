@@ -18,8 +18,14 @@ class Days:
         self._table = table
         self._clock = clock
 
-    def disclose(self, project: str, subject: str, recipient: str, tokens_in: int, tokens_out: int) -> None:
-        """Record a chat whose messages went to `recipient` (a name of policy/processors.toml)."""
+    def disclose(
+        self, project: str, subject: str, recipient: str, tokens_in: int, tokens_out: int, *, since: float | None = None
+    ) -> None:
+        """Record a chat whose messages went to `recipient` (a name of policy/processors.toml).
+
+        `since`: when that chat began, now where not given. An erasure takes what began before it, however late it is
+        written, and leaves what a person who comes back does afterwards.
+        """
         now = self._clock.now()
         processor = read_policy("processors")["processors"][recipient]
         purpose = processor["purposes"][0]
@@ -29,6 +35,7 @@ class Days:
             Change(
                 default={
                     "kind": "day",
+                    "since": int(now if since is None else since),
                     "categories": processor["categories"],
                     "purpose": purpose,
                     "basis": read_policy("purposes")["purposes"][purpose]["basis"],
@@ -40,11 +47,9 @@ class Days:
 
     def alias(self, project: str, subject: str, primary: str) -> None:
         """Remember that `subject` and `primary` are one person, both ways: either selector finds all the data."""
-        ttl = expiry("alias", self._clock.now())
+        now = self._clock.now()
+        rest = {"kind": "alias", "since": int(now), "ttl": expiry("alias", now)}
         pairs = ((subject, primary), (primary, subject))
         self._table.put_all(
-            [
-                {"pk": subject_pk(project, one, UNDATED), "sk": alias_sk(other), "kind": "alias", "ttl": ttl}
-                for one, other in pairs
-            ]
+            [{"pk": subject_pk(project, one, UNDATED), "sk": alias_sk(other), **rest} for one, other in pairs]
         )
