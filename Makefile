@@ -15,16 +15,18 @@ IN = .venv/bin/python -m
 .PHONY: help run stop test e2e check bench prove deploy lock clean
 
 help:
-	echo "make run     the whole stack on this machine: PORT=8080 AWS_PORT=4566 LOCAL=.local"
+	echo "make run     the whole stack on this machine: PORT=8080 AWS_PORT=4566 LOCAL=.local;"
+	echo "             MODEL_URL=http://127.0.0.1:PORT/v1 takes a model server of yours in place of the built-in model"
 	echo "make stop    end the stack that runs from LOCAL"
 	echo "make check   lint, types, architecture"
 	echo "make test    check, then the unit, integration, template, privacy and contract suites"
 	echo "make e2e     the end-to-end suite, against a stack of its own on free ports"
 	echo "make bench   measure; writes .local/bench.json"
 	echo "make prove   the long campaigns, thousands of cases each"
-	echo "make deploy  build and deploy to the AWS account of your profile: ENV=default|prod"
+	echo "make deploy  build and deploy to the AWS account of your profile: ENV=default|prod RUNTIME=python3.13"
 	echo "make lock    renew requirements/*.txt (needs uv)"
 	echo "make clean   remove what the targets above made"
+	echo "PYTHON=python3.12 with any of them chooses the interpreter"
 
 run:
 	$(SETUP) dev sam stack runtime
@@ -54,8 +56,8 @@ bench:
 	$(IN) benchmarks
 
 prove:
-	$(SETUP) dev sam runtime
-	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/privacy --timeout 0
+	$(SETUP) dev sam stack runtime
+	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/privacy tests/e2e/test_limits_race.py --timeout 0
 
 # The interpreter that builds must be of the functions' version: RUNTIME, as in the parameter PythonRuntime.
 ENV ?= default

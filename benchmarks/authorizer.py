@@ -86,7 +86,8 @@ def _update() -> dict[str, Any]:
     from chatapi.verdict import estimate
 
     now = time.time()
-    attempt = plan("bench-projects_table", world.PROJECT, "k1", bytes(32), Debit("chat", estimate(100)), now, now + 905)
+    debit = Debit("chat", estimate(100))
+    attempt = plan("bench-projects_table", world.PROJECT, "k1", bytes(32), "chat", debit, now, now + 905)
     update = dict(attempt.update)
     update["ExpressionAttributeValues"] = {
         name: {tag: b64decode(v) if tag == "B" else [b64decode(x) for x in v] if tag == "BS" else v}

@@ -77,9 +77,9 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         with _only_one(settings):
-            end_leftovers(settings.home / "processes.json")
-            _clean(settings)
-            processes = Processes(settings.home / "processes.json", settings.logs, stop)
+            end_leftovers(settings.record)
+            settings.clean()
+            processes = Processes(settings.record, settings.logs, stop)
             try:
                 _start(settings, processes)
                 child = processes.watch()
@@ -88,7 +88,7 @@ def main() -> int:
                 _ignore_signals()
                 settings.stack_file.unlink(missing_ok=True)
                 processes.stop()
-                _clean(settings)
+                settings.clean()
     except Stopped:
         _last_word("stopped")
         return 0
@@ -179,16 +179,12 @@ def _say_ready(settings: Settings, stack: dict[str, Any], seconds: float) -> Non
     message = '[{"role": "user", "content": "Say hello."}]'
     print(f"ready {settings.base_url} after {seconds:.0f} s (Ctrl-C stops it; scripts read {settings.stack_file})")
     print(f"API key: {stack['api_key']}\n")
+    if os.environ.get("MODEL_URL"):  # it may have been set for something else: nobody's messages go there unnoticed
+        print(f"MODEL_URL is set: messages go to {stack['model_url']}, not to the built-in model\n")
     print("  from openai import OpenAI")
     print(f'  client = OpenAI(base_url="{settings.base_url}", api_key="{stack["api_key"]}")')
     print(f'  print(client.chat.completions.create(model="{MODEL}", messages={message}).choices[0].message.content)')
     sys.stdout.flush()
-
-
-def _clean(settings: Settings) -> None:
-    """Remove all that may hold anything of a user: the stack file, MiniStack's and the functions' files, old logs."""
-    settings.stack_file.unlink(missing_ok=True)
-    shutil.rmtree(settings.scratch, ignore_errors=True)
 
 
 def own_directory(home: Path) -> None:

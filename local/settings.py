@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,8 +64,18 @@ class Settings:
 
     @property
     def stack_file(self) -> Path:
-        """What scripts read; it exists exactly while the stack is ready."""
+        """What scripts read; it is there while the stack is ready (and after SIGKILL, until the next start or stop)."""
         return self.home / "stack.json"
+
+    @property
+    def record(self) -> Path:
+        """Which processes run; a killed run leaves it, for the next start or stop to end them."""
+        return self.home / "processes.json"
+
+    def clean(self) -> None:
+        """Remove all that may hold anything of a user: the stack file, MiniStack's and the functions' files."""
+        self.stack_file.unlink(missing_ok=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     @property
     def aws_endpoint(self) -> str:

@@ -9,6 +9,7 @@ import sys
 import time
 
 from local.errors import LocalError
+from local.processes import end_leftovers
 from local.settings import LOCK, Settings
 
 SECONDS = 60.0
@@ -17,10 +18,11 @@ SECONDS = 60.0
 def main() -> int:
     """The exit code: 0 when no stack runs any more."""
     try:
-        path = Settings.from_env(os.environ).home / LOCK
+        settings = Settings.from_env(os.environ)
     except LocalError as error:
         print(f"chatapi: {error}", file=sys.stderr)
         return error.exit_code
+    path = settings.home / LOCK
     if not path.exists():
         print("no stack runs")
         return 0
@@ -39,7 +41,11 @@ def main() -> int:
                     return 1
                 time.sleep(0.1)
             else:
-                print("stopped" if asked else "no stack runs")
+                killed = settings.record.exists()  # a run that was killed could not tidy up behind itself
+                if killed:
+                    end_leftovers(settings.record)
+                    settings.clean()
+                print("stopped" if asked or killed else "no stack runs")
                 return 0
 
 

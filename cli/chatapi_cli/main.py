@@ -10,12 +10,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from chatapi.aws.errors import AwsError
+from chatapi.errors import NotFound
+from chatapi.grants import Grant
 from chatapi.keys import SCOPES
-from chatapi.store.projects import Limits, ProjectError
+from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError
 from chatapi_cli.target import TargetError, find
+from privacy.executions import StepFunctions
 
 app = typer.Typer(
-    no_args_is_help=True, help="Operate a ChatAPI stack, and verify what it signed.", pretty_exceptions_enable=False
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Operate a ChatAPI stack, and verify what it signed.\n\n"
+    "Which stack: --stack NAME on AWS; else the local one, by .local/stack.json or the file that CHATAPI_STACK_FILE "
+    "names; else the stack CHATAPI_STACK, or 'chatapi', of your AWS profile.",
 )
 projects_app = typer.Typer(no_args_is_help=True, help="Projects and their limits.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of a project.")
@@ -27,7 +35,7 @@ app.add_typer(requests_app, name="requests")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
 Stack = Annotated[
-    str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs, else 'chatapi'.")
+    str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs, see chatapi --help.")
 ]
 
 
@@ -73,12 +81,24 @@ def keys_create(
     project: Project,
     scope: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; repeatable.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    name: Annotated[str, typer.Option(help="A name for people.")] = "",
+    model: Annotated[list[str] | None, typer.Option(help="A model that it may use; repeatable. Default: all.")] = None,
+    cidr: Annotated[
+        list[str] | None, typer.Option(help="Addresses that it may be used from; repeatable. Default: any.")
+    ] = None,
+    retention: Annotated[str | None, typer.Option(help="none: stores nothing, whatever the project permits.")] = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a key; the counters are shared with the other keys of the project."""
-    expires = int(time.time()) + days * 86400 if days else None
-    key = find(stack).projects().add_key(project, scope or list(SCOPES[:3]), expires)
+    grant = Grant(
+        scopes=tuple(scope or SCOPES[:3]),
+        expires=int(time.time()) + days * DAY if days else None,
+        models=tuple(model) if model else None,
+        retention=retention,
+        cidrs=tuple(cidr) if cidr else None,
+    )
+    key, _ = find(stack).projects().add_key(project, grant, name)
     show({"project_id": project, "api_key": key}, as_json)
 
 
@@ -87,12 +107,19 @@ def keys_list(project: Project, stack: Stack = None, as_json: AsJson = False) ->
     """List the keys of a project, never their secrets."""
     keys = find(stack).projects().keys(project)
     if as_json:
-        typer.echo(json.dumps([{**vars(key), "scopes": list(key.scopes)} for key in keys]))
+        typer.echo(
+            json.dumps([{"kid": key.kid, "created": key.created, "name": key.name, **vars(key.grant)} for key in keys])
+        )
         return
     for key in keys:
-        expires = time.strftime("%Y-%m-%d", time.gmtime(key.expires)) if key.expires else "never"
+        grant = key.grant
+        expires = time.strftime("%Y-%m-%d", time.gmtime(grant.expires)) if grant.expires else "never"
         created = time.strftime("%Y-%m-%d", time.gmtime(key.created))
-        typer.echo(f"{key.kid}  created {created}  expires {expires}  scopes {' '.join(key.scopes)}")
+        line = f"{key.kid}  created {created}  expires {expires}  scopes {' '.join(grant.scopes)}"
+        for what, entries in (("models", grant.models), ("from", grant.cidrs)):
+            line += f"  {what} {' '.join(entries)}" if entries else ""
+        line += f"  retention {grant.retention}" if grant.retention else ""
+        typer.echo(line + (f"  {key.name}" if key.name else ""))
 
 
 @keys_app.command("revoke")
@@ -108,15 +135,13 @@ def keys_revoke(
 def keys_rotate(
     project: Project,
     kid: Annotated[str, typer.Argument(help="The key to replace.")],
+    overlap: Annotated[int, typer.Option(min=0, max=MAX_OVERLAP, help="Seconds that the old key still works.")] = DAY,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a key with the scopes of another one. Both work: revoke the old one when its users have moved."""
-    projects = find(stack).projects()
-    old = next((key for key in projects.keys(project) if key.kid == kid), None)
-    if old is None:
-        raise ProjectError("no such key")
-    show({"project_id": project, "api_key": projects.add_key(project, old.scopes, old.expires)}, as_json)
+    """Replace a key by one with the same fields. Both work until the overlap has passed, then the new one alone."""
+    key, _ = find(stack).projects().rotate(project, kid, overlap)
+    show({"project_id": project, "api_key": key}, as_json)
 
 
 @requests_app.command("resume")
@@ -124,19 +149,17 @@ def requests_resume(
     project: Project,
     request: Annotated[str, typer.Argument(help="The request's id, dsr_…")],
     stack: Stack = None,
+    as_json: AsJson = False,
 ) -> None:
     """Start the workflow of a failed or interrupted request again: it goes on where it stopped."""
     target = find(stack)
-    name = target.outputs["ErasureMachine"]
-    target.client("states").call(
-        "StartExecution",
-        {
-            "stateMachineArn": name,
-            "name": f"{request}-{int(time.time())}",
-            "input": json.dumps({"project": project, "request": request}),
-        },
-    )
-    typer.echo(f"resumed {request}")
+    try:
+        case = target.cases().get(project, request)  # the execution of a case that is not there would fail, unseen
+    except NotFound:
+        fail("no such request in this project")
+    executions = StepFunctions(target.client("states"), target.output("ErasureMachine"))
+    executions.start(f"{request}-{int(time.time())}", project, request)
+    show({"resumed": request, "was": case.status}, as_json)
 
 
 @app.command()
@@ -145,12 +168,17 @@ def verify(
     jwks: Annotated[
         str | None, typer.Option(help="The signer's keys: a file or URL; default: those of the stack.")
     ] = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check a certificate of erasure, offline where --jwks names a file: signature, ledger proof, outcomes."""
     from chatapi_cli.verify import verify_file
 
-    source = jwks or find().base_url.removesuffix("/v1") + "/.well-known/jwks.json"
+    source = jwks or find(stack).base_url.removesuffix("/v1") + "/.well-known/jwks.json"
     findings = verify_file(file, source)
+    if as_json:
+        typer.echo(json.dumps({"valid": not findings, "findings": findings}))
+        raise typer.Exit(1 if findings else 0)
     for finding in findings:
         typer.echo(f"NOT VALID: {finding}", err=True)
     if findings:

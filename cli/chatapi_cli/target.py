@@ -13,6 +13,7 @@ from chatapi.aws.credentials import Credentials
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.secrets import Secrets
+from chatapi.store.cases import Cases
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.projects import Projects
 
@@ -36,16 +37,27 @@ class Target:
         """A lean client of a service."""
         return AwsClient(service, region=self.region, endpoint=self.endpoint, credentials=lambda: self.credentials)
 
+    def output(self, name: str) -> str:
+        """An output of the stack; TargetError where another template was deployed under its name."""
+        value = self.outputs.get(name)
+        if value is None:
+            raise TargetError(f"The stack has no output {name}: is it a ChatAPI stack of this version?")
+        return value
+
     def projects(self) -> Projects:
         """The operators' side of the Projects table."""
         secrets, clock = Secrets(self.client("secretsmanager")), SystemClock()
-        table = DynamoTable(self.client("dynamodb"), self.outputs["ProjectsTable"], sort=None)
+        table = DynamoTable(self.client("dynamodb"), self.output("ProjectsTable"), sort=None)
         return Projects(
             Catalogued(table, "projects"),
-            mint=secrets.get(self.outputs["MintSecret"]),
-            pepper=secrets.get(self.outputs["KeyPepperSecret"]),
+            mint=secrets.get(self.output("MintSecret")),
+            pepper=secrets.get(self.output("KeyPepperSecret")),
             clock=clock,
         )
+
+    def cases(self) -> Cases:
+        """The data-rights requests."""
+        return Cases(Catalogued(DynamoTable(self.client("dynamodb"), self.output("RequestsTable")), "requests"))
 
 
 def find(stack_name: str | None = None) -> Target:
@@ -53,30 +65,48 @@ def find(stack_name: str | None = None) -> Target:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    file = Path(os.environ.get("CHATAPI_STACK_FILE", ".local/stack.json"))
-    local: dict[str, Any] = json.loads(file.read_text()) if stack_name is None and file.exists() else {}
-    if local:
-        session = boto3.Session(local["aws_access_key_id"], local["aws_secret_access_key"], region_name=local["region"])
-    else:
-        session = boto3.Session()
+    named = os.environ.get("CHATAPI_STACK_FILE")
+    file = Path(named or ".local/stack.json")
+    local = _local(file) if stack_name is None and (named or file.exists()) else {}
     endpoint = local.get("aws_endpoint_url")
-    found = session.get_credentials()
-    if found is None or session.region_name is None:
-        raise TargetError("No stack: start one with 'make run', or set an AWS profile with credentials and a region.")
     name = local.get("stack_name") or stack_name or os.environ.get("CHATAPI_STACK", "chatapi")
     try:
+        if local:
+            session = boto3.Session(
+                local["aws_access_key_id"], local["aws_secret_access_key"], region_name=local["region"]
+            )
+        else:
+            session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # boto3 itself does not read it
+        found = session.get_credentials()
+        if found is None or session.region_name is None:
+            raise TargetError(
+                "No stack: start one with 'make run', or set an AWS profile with credentials and a region."
+            )
         stacks = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
+        if local:
+            raise TargetError(f"The local stack of {file} does not answer: start it with 'make run'.") from None
         raise TargetError(
-            f"The stack {name} cannot be read ({type(error).__name__}). Is it deployed, is it running?"
+            f"The stack {name} cannot be read ({type(error).__name__}): check AWS_PROFILE, the region and --stack."
         ) from None
     outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks[0].get("Outputs", [])}
     frozen = found.get_frozen_credentials()
     return Target(
         region=session.region_name,
-        base_url=local.get("base_url") or outputs["BaseUrl"],
+        base_url=local.get("base_url") or outputs.get("BaseUrl", ""),
         outputs=outputs,
         account_id=stacks[0]["StackId"].split(":")[4],
         credentials=Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token),
         endpoint=endpoint,
     )
+
+
+def _local(file: Path) -> dict[str, Any]:
+    """What `make run` wrote. TargetError for anything else: it must not lead to the AWS account of the profile."""
+    try:
+        stack = json.loads(file.read_text())
+        if {"aws_access_key_id", "aws_secret_access_key", "aws_endpoint_url", "region"} <= stack.keys():
+            return dict(stack)
+    except (OSError, ValueError, AttributeError):
+        pass
+    raise TargetError(f"{file} is not there or not what 'make run' writes; CHATAPI_STACK_FILE names another one.")

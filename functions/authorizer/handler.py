@@ -46,6 +46,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             method=event["httpMethod"],
             resource=event["resource"],
             content_length=int(length) if length.isdecimal() and len(length) < 12 else None,
+            source_ip=(event["requestContext"].get("identity") or {}).get("sourceIp"),
         )
     except Unauthorized:
         # API Gateway maps exactly this text to its UNAUTHORIZED response.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from authorizer.restrictions import restrict
 from chatapi.aws.av import from_item
 from chatapi.aws.errors import AwsError
 from chatapi.clock import Clock
 from chatapi.keys import KeyParts, bearer, check_key, hash_key
 from chatapi.limits import windows
 from chatapi.limits.admission import Debit, Plan, Refusal, dead_slots, explain, heal, plan, ratelimit_headers
+from chatapi.limits.refusals import Refusals
 from chatapi.verdict import INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict, estimate
 
 SLOT_SECONDS = 905
@@ -47,6 +49,8 @@ def route_needs(method: str, resource: str) -> tuple[str, str]:
         return "history", "read"
     if resource.startswith("/v1/models"):
         return "chat", "read"
+    if resource == "/v1/keys" or resource.startswith("/v1/keys/"):
+        return "keys", "read"
     if resource.startswith("/v1/privacy/"):
         return "privacy", "rights"
     return "none", "read"
@@ -64,8 +68,17 @@ class Authorizer:
         self._pepper = pepper
         self._clock = clock
         self._stale: dict[str, tuple[str, ...]] = {}
+        self._refusals = Refusals()
 
-    def decide(self, authorization: str | None, *, method: str, resource: str, content_length: int | None) -> Verdict:
+    def decide(
+        self,
+        authorization: str | None,
+        *,
+        method: str,
+        resource: str,
+        content_length: int | None,
+        source_ip: str | None = None,
+    ) -> Verdict:
         """Authenticate and debit. Unauthorized, Denied, or an error of the store (the caller fails closed)."""
         key = bearer(authorization)
         parts = check_key(self._mint(), key) if key else None
@@ -77,40 +90,48 @@ class Authorizer:
         debit = Debit("read") if too_large else Debit(kind, estimate(content_length) if kind == "chat" else 0)
         key_hash = hash_key(self._pepper(), key)
         now = self._clock.now()
-        attempt, item = self._admit(parts, key_hash, debit, now)
-        self._remember_stale(parts.project, item, now)
-        scopes = frozenset(item["k_" + parts.kid].get("s", ()))
-        return Verdict(
+        attempt, item = self._admit(parts, key_hash, scope, debit, now)
+        if attempt is not None:
+            self._remember_stale(parts.project, item, now)
+        verdict = Verdict(
             project=parts.project,
             kid=parts.kid,
-            outcome=INSUFFICIENT_SCOPE if scope not in scopes else REQUEST_TOO_LARGE if too_large else OK,
-            scopes=scopes,
+            outcome=INSUFFICIENT_SCOPE if attempt is None else REQUEST_TOO_LARGE if too_large else OK,
+            scopes=frozenset(item["k_" + parts.kid]["s"]),
             retention=item.get("ret", "none"),
             region=item.get("region", ""),
-            slot=attempt.slot,
-            token_windows=tuple(w.name for w, _ in attempt.counters if w.limit.startswith("t")),
-            reserved=debit.tokens,
+            slot=attempt.slot if attempt else b"",
+            token_windows=tuple(w.name for w, _ in attempt.counters if w.limit.startswith("t")) if attempt else (),
+            reserved=debit.tokens if attempt else 0,
             ratelimit={} if kind == "rights" else ratelimit_headers(item, now),
         )
+        return restrict(verdict, item["k_" + parts.kid], source_ip)
 
-    def _admit(self, parts: KeyParts, key_hash: bytes, debit: Debit, now: float) -> tuple[Plan, Mapping[str, Any]]:
+    def _admit(
+        self, parts: KeyParts, key_hash: bytes, scope: str, debit: Debit, now: float
+    ) -> tuple[Plan | None, Mapping[str, Any]]:
+        """What was debited, and the item. Without the scope nothing was: None, and the item as it stands."""
+        remembered = self._refusals.recall(key_hash, scope, debit, now)
+        if remembered is not None:
+            raise _refused(*remembered, now)
         healed = False
         while True:
             stale = self._stale.get(parts.project, ())
-            attempt = plan(self._table, *parts, key_hash, debit, now, now + SLOT_SECONDS, stale)
+            attempt = plan(self._table, *parts, key_hash, scope, debit, now, now + SLOT_SECONDS, stale)
             try:
                 answer = self._store.call("UpdateItem", attempt.update)
                 return attempt, from_item(answer["Attributes"])
             except AwsError as error:
                 if error.code != "ConditionalCheckFailedException":
                     raise
-                item = from_item(error.item) if error.item else None
+                item = from_item(error.item) if error.item else {}
             refusal = explain(item, parts.kid, key_hash, attempt, now)
-            if refusal.reason == "key" or item is None:
-                raise Unauthorized
+            if refusal.reason == "scope":
+                return None, item
             dead = dead_slots(tuple(item.get("inf", ())), now)
             if refusal.reason != "concurrency" or not dead or healed:
-                raise Denied(denial(refusal, item, now))
+                self._refusals.remember(key_hash, scope, debit, refusal, item, now)
+                raise _refused(refusal, item, now)
             healed = True
             self._store.call("UpdateItem", heal(self._table, parts.project, dead))
 
@@ -132,6 +153,10 @@ _MESSAGES = {
     ),
     "concurrency": ("rate_limit_exceeded", "Too many requests at the same time. Try again after retry-after."),
 }
+
+
+def _refused(refusal: Refusal, item: Mapping[str, Any], now: float) -> Unauthorized | Denied:
+    return Unauthorized() if refusal.reason == "key" else Denied(denial(refusal, item, now))
 
 
 def denial(refusal: Refusal, item: Mapping[str, Any], now: float) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from chat.accounting import Account
 from chat.models import Model, Registry
@@ -49,7 +50,7 @@ def compose() -> Services:
     records = Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records")
     completions = Completions(records, vault, clock)
     model_url = os.environ.get("MODEL_URL", "")
-    registry = Registry(setting("STAGE"), openai=bool(model_url), region=here)
+    registry = Registry(setting("STAGE"), openai=_on_this_machine(model_url), region=here)
     projects = setting("PROJECTS_TABLE")
 
     def subject_of(project: str, kind: str, value: str) -> str:
@@ -65,6 +66,12 @@ def compose() -> Services:
         clock=clock,
     )
     return Services(registry, chat, StoredChats(completions), lambda verdict: Account(dynamodb, projects, verdict))
+
+
+def _on_this_machine(url: str) -> bool:
+    """The register says of the OpenAI-compatible models that nobody else processes them (policy/processors.toml): at
+    another host they are not offered, since receipts and disclosures would be false."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _providers(model_url: str, here: str) -> Callable[[Model], Provider]:

@@ -12,13 +12,22 @@ from chat.faults import refusal_of
 from chat.sse import compact
 from chat.wire import parse
 from chatapi.catalogue import read_policy
-from chatapi.errors import BadRequest, Forbidden, InternalError, NotFound, RequestTooLarge
-from chatapi.verdict import INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict
+from chatapi.errors import AddressNotAllowed, BadRequest, Forbidden, InternalError, NotFound, RequestTooLarge
+from chatapi.verdict import ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict
 from chatapi_runtime import Context, Response
 
 _services: Services | None = None
 _MARGIN_SECONDS = 10.0
 """Kept back from the function's own deadline, so that a late answer is still stored and settled."""
+
+
+_TOLD = ("limit-requests", "limit-tokens", "remaining-requests", "remaining-tokens", "reset-requests", "reset-tokens")
+CORS = {
+    # A key is no cookie: any origin may read, none with credentials (Fetch standard, "CORS protocol").
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "x-request-id, retry-after, retry-after-ms, x-should-retry, data-handling, "
+    "privacy-policy-version, " + ", ".join("x-ratelimit-" + name for name in _TOLD),
+}
 
 
 def _ready() -> Services:
@@ -36,6 +45,7 @@ def handler(event: dict[str, Any], context: Context) -> Response:
         "privacy-policy-version": read_policy("versions")["current"],
         "content-type": "application/json",
         "cache-control": "no-store",
+        **CORS,
     }
     account: Account | None = None
     try:
@@ -56,6 +66,8 @@ def handler(event: dict[str, Any], context: Context) -> Response:
 
 
 def _enforce(verdict: Verdict, here: str) -> None:
+    if verdict.outcome == ADDRESS_NOT_ALLOWED:
+        raise AddressNotAllowed
     if verdict.outcome == INSUFFICIENT_SCOPE:
         raise Forbidden
     if verdict.outcome == REQUEST_TOO_LARGE:
@@ -83,9 +95,9 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
     reads: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
         ("GET", "/v1/models"): lambda: {
             "object": "list",
-            "data": [m.public() for m in services.registry.models.values()],
+            "data": [m.public() for m in services.registry.allowed(verdict.models)],
         },
-        ("GET", "/v1/models/{id}"): lambda: services.registry.get(wanted).public(),
+        ("GET", "/v1/models/{id}"): lambda: services.registry.get(wanted, verdict.models).public(),
         ("GET", "/v1/chat/completions"): lambda: stored.list(project, query),
         ("GET", "/v1/chat/completions/{id}"): lambda: stored.retrieve(project, wanted),
         ("GET", "/v1/chat/completions/{id}/messages"): lambda: stored.messages(project, wanted, query),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +55,14 @@ class Registry:
                 extra=entry.get("extra", {}),
             )
 
-    def get(self, name: str) -> Model:
-        """The model, or ModelNotFound."""
+    def allowed(self, names: Sequence[str]) -> list[Model]:
+        """The models that a key with this list may see; no list: all of them."""
+        return [model for model in self.models.values() if not names or model.id in names]
+
+    def get(self, name: str, allowed: Sequence[str]) -> Model:
+        """The model, or ModelNotFound: one off the key's list does not exist for that key."""
         model = self.models.get(name)
-        if model is None:
+        if model is None or (allowed and name not in allowed):
             raise ModelNotFound
         return model
 

@@ -74,7 +74,7 @@ class Chat:
         """
         now = self._clock.now()
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
-        model = self._registry.permitted(self._registry.get(request.model), today)
+        model = self._registry.permitted(self._registry.get(request.model, caller.models), today)
         if request.output_tokens > model.context:
             raise BadRequest("The model cannot answer that long.", code="invalid_value", param=_limit_name(request))
         if request.store and caller.retention != "history":

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from chatapi.aws.errors import AwsError
-from chatapi.catalogue import read_policy
-from chatapi.errors import ApiError, BadRequest, Forbidden, InternalError, NotFound, Unavailable
-from chatapi.logs import log, log_error
-from chatapi.verdict import OK, Verdict
+from chatapi.buffered import JSON, answered, body_of
+from chatapi.errors import AddressNotAllowed, ApiError, Forbidden, NotFound
+from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
 from privacy.requests import parse, show
 from privacy.service import Rights
 
 _OPENAPI = Path(__file__).parent / "openapi.json"
-_JSON = "application/json"
 
 app = APIGatewayRestResolver()
 _rights: Rights | None = None
@@ -38,26 +32,17 @@ def _service() -> Rights:
 
 def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return Response(status, _JSON, text, headers=headers)
+    return Response(status, JSON, text, headers=headers)
 
 
 def _project() -> str:
     """The caller's project. Forbidden where the key lacks the scope, before anything of the request is looked at."""
     verdict = Verdict.from_context(app.current_event.raw_event["requestContext"]["authorizer"])
+    if verdict.outcome == ADDRESS_NOT_ALLOWED:
+        raise AddressNotAllowed
     if verdict.outcome != OK:
         raise Forbidden
     return verdict.project
-
-
-def _body() -> bytes:
-    event = app.current_event.raw_event
-    text = event.get("body") or ""
-    if not event.get("isBase64Encoded"):
-        return str(text).encode(errors="surrogatepass")
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise BadRequest("The body is not valid JSON.", code="invalid_json") from None
 
 
 @app.post("/v1/privacy/requests")
@@ -65,7 +50,10 @@ def create() -> Response[str]:
     """Receive a request: 202 and the case."""
     headers = {name.lower(): value for name, value in (app.current_event.raw_event.get("headers") or {}).items()}
     project = _project()
-    return _json(show(_service().create(project, parse(_body()), headers.get("idempotency-key"))), 202)
+    return _json(
+        show(_service().create(project, parse(body_of(app.current_event.raw_event)), headers.get("idempotency-key"))),
+        202,
+    )
 
 
 @app.get("/v1/privacy/requests")
@@ -116,7 +104,7 @@ def openapi() -> Response[str]:
 
 
 def _refuse(error: ApiError) -> Response[str]:
-    return Response(error.status, _JSON, error.body().decode(), headers=dict(error.headers))
+    return Response(error.status, JSON, error.body().decode(), headers=dict(error.headers))
 
 
 app.exception_handler(ApiError)(_refuse)
@@ -130,30 +118,4 @@ def _no_route(error: Exception) -> Response[str]:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One request through the REST API's proxy integration."""
     request_id = str(event["requestContext"]["requestId"])
-    answer = _guarded(lambda: app.resolve(event, context), request_id)
-    # Set here, so that no answer can come without them.
-    headers = {name.lower(): values for name, values in (answer.get("multiValueHeaders") or {}).items()}
-    headers["x-request-id"] = [request_id]
-    headers.setdefault("cache-control", ["no-store"])
-    headers["privacy-policy-version"] = [read_policy("versions")["current"]]
-    answer["multiValueHeaders"] = headers
-    log("request", function="privacy", request_id=request_id, status=answer["statusCode"])
-    return answer
-
-
-def _guarded(work: Callable[[], dict[str, Any]], request_id: str) -> dict[str, Any]:
-    try:
-        return work()
-    except AwsError as error:
-        log_error("privacy_unavailable", error, function="privacy", request_id=request_id, code=error.code)
-        refusal: ApiError = Unavailable()
-    except Exception as error:  # noqa: BLE001 - the last line: nothing of a fault may reach the caller
-        log_error("privacy_failed", error, function="privacy", request_id=request_id)
-        refusal = InternalError()
-    headers = {name: [value] for name, value in {"content-type": _JSON, **refusal.headers}.items()}
-    return {
-        "statusCode": refusal.status,
-        "multiValueHeaders": headers,
-        "body": refusal.body().decode(),
-        "isBase64Encoded": False,
-    }
+    return answered("privacy", request_id, lambda: app.resolve(event, context))

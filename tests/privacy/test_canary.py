@@ -15,12 +15,13 @@ import boto3
 import pytest
 
 from chatapi.aws.client import AwsClient
+from chatapi.keys import SCOPES
 from tests.support.canary import Canary, as_bytes
 from tests.support.deployed import InProcess, erase
 from tests.support.scripted_upstream import Script
 from tests.support.transformed import REGION
 
-CHAT = "/v1/chat/completions"
+CHAT, KEYS = "/v1/chat/completions", "/v1/keys"
 PLACES = (
     "prompt",
     "system",
@@ -33,6 +34,7 @@ PLACES = (
     "tool",
     "answer",
     "query",
+    "key-name",
 )
 CANARIES = {place: Canary(place) for place in PLACES}
 TABLES = ("ProjectsTable", "VaultTable", "RecordsTable", "RequestsTable", "SignalsTable", "LedgerTable")
@@ -174,6 +176,42 @@ def test_nothing_a_user_sent_is_found_outside_its_ciphertext(functions: InProces
     assert {name for context in contexts for name in context} == {"tenant", "subject", "generation", "purpose"}
     inputs = [json.loads(payload["input"]) for _, operation, payload in haul.calls if operation == "StartExecution"]
     assert inputs == [{"project": project, "request": case["id"]}]
+
+
+def test_a_keys_name_is_kept_with_the_project_and_is_nowhere_else(functions: InProcess, haul: Haul) -> None:
+    # given a key with a canary for its name, rotated and shown, and requests that are refused for what they carry
+    name = CANARIES["key-name"].text
+    project, key = functions.project(scopes=SCOPES)
+    status, body = attempt(functions, haul, key, "POST", KEYS, {"name": name, "scopes": ["chat"]})
+    made = json.loads(body)
+    assert (status, made["name"]) == (201, name)
+    assert attempt(functions, haul, key, "POST", KEYS + "/{id}/rotate", {}, id=made["id"])[0] == 201
+    assert attempt(functions, haul, key, "GET", KEYS)[0] == 200
+    named = {"name": name, "scopes": ["chat"]}
+    for bad in (
+        {**named, name: 1},
+        {**named, "scopes": [name]},
+        {**named, "models": [name + " "]},
+        {**named, "cidrs": [name]},
+        {**named, "retention": name},
+        {**named, "name": name * 9},
+        "{" + name,
+    ):
+        status, body = attempt(functions, haul, key, "POST", KEYS, bad)
+        assert status == 400
+        assert not CANARIES["key-name"].found_in(body)
+    assert attempt(functions, haul, key, "DELETE", KEYS + "/{id}", id=name)[0] == 404
+    assert attempt(functions, haul, key, "POST", KEYS + "/{id}/rotate", {name: 1}, id=made["id"])[0] == 400
+    # then it is in the project's item, by the catalogue, and in no log and no exception
+    assert haul.search() == {"key-name": ["calls"]}
+    written = [payload for _, _, payload in haul.calls if CANARIES["key-name"].found_in(as_bytes(payload))]
+    assert {payload["TableName"] for payload in written} == {functions.stack.outputs["ProjectsTable"]}
+    assert {payload["Key"]["pk"]["S"] for payload in written} == {"p#" + project}
+    # and it leaves the item with its keys
+    for kid in [k["id"] for k in json.loads(attempt(functions, haul, key, "GET", KEYS)[1])["data"]]:
+        if kid != "k1":
+            assert attempt(functions, haul, key, "DELETE", KEYS + "/{id}", id=kid)[0] == 200
+    assert not CANARIES["key-name"].found_in(raw_items(functions))
 
 
 def test_the_search_would_find_a_leak_in_each_of_the_places(functions: InProcess, haul: Haul) -> None:

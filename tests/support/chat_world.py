@@ -61,7 +61,7 @@ class World:
     def admit(self, size: int = 400) -> Verdict:
         """What the authorizer would have done."""
         now = self.clock.now()
-        attempt = plan("T", PROJECT, "k1", b"h", Debit("chat", estimate(size)), now, now + 905)
+        attempt = plan("T", PROJECT, "k1", b"h", "chat", Debit("chat", estimate(size)), now, now + 905)
         self.projects.call("UpdateItem", attempt.update)
         return Verdict(
             PROJECT,

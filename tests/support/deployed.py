@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -32,6 +32,7 @@ from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.transformed import REGION, ROOT
 
 ROOTS = (
+    ("account.handler", "_keys"),
     ("authorizer.handler", "_authorizer"),
     ("chat.handler", "_services"),
     ("privacy.handler", "_rights"),
@@ -89,7 +90,7 @@ def deployed(aws_environment: str) -> Iterator[Deployed]:
         configuration = client("lambda").get_function_configuration
         functions = {
             name: configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
-            for name in ("authorizer", "chat", "privacy", "erasure")
+            for name in ("account", "authorizer", "chat", "privacy", "erasure")
         }
         yield Deployed(aws_environment, outputs, functions, upstream)
 
@@ -124,7 +125,7 @@ class InProcess:
         for module, name in ROOTS:
             patch.setattr(importlib.import_module(module), name, None)
 
-    def project(self, **changes: Any) -> tuple[str, str]:
+    def project(self, scopes: Sequence[str] = SCOPES[:3], **changes: Any) -> tuple[str, str]:
         """A new project: (id, key)."""
         client = self.stack.client
         secrets = Secrets(client("secretsmanager"))
@@ -135,7 +136,7 @@ class InProcess:
             pepper=secrets.get(self.stack.outputs["KeyPepperSecret"]),
             clock=SystemClock(),
         )
-        return projects.create("test", Limits(**changes), retention="history", region=REGION, scopes=SCOPES[:3])
+        return projects.create("test", Limits(**changes), retention="history", region=REGION, scopes=scopes)
 
     def run(
         self, key: str, method: str, resource: str, body: Any = None, headers: dict[str, str] | None = None, **path: str
@@ -150,10 +151,9 @@ class InProcess:
         if policy["policyDocument"]["Statement"][0]["Effect"] == "Deny":
             return 429, {}, json.dumps(policy["context"]).encode()
         event["requestContext"]["authorizer"] = policy["context"]
-        if resource.startswith("/v1/privacy"):
-            from privacy.handler import handler as privacy
-
-            answer = privacy(event, FakeContext())
+        if resource.startswith(("/v1/privacy", "/v1/keys")):
+            module = "privacy.handler" if resource.startswith("/v1/privacy") else "account.handler"
+            answer = importlib.import_module(module).handler(event, FakeContext())
             return answer["statusCode"], answer.get("headers") or {}, (answer.get("body") or "").encode()
         from chat.handler import handler as chat
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from account.requests import KeyCreate, KeyRotate, show
 from chat.wire import ChatRequest
 from chatapi.certificates import OUTCOMES
+from chatapi.grants import Grant
+from chatapi.keys import SCOPES
+from chatapi.store.projects import KeyInfo
 from tests.support.transformed import ROOT, transformed
 
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "functions" / "privacy" / "openapi.json").read_text())
@@ -29,6 +33,15 @@ def test_open_routes_are_marked_as_open() -> None:
 def test_the_request_schema_is_the_models_own() -> None:
     described = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
     assert set(described) == set(ChatRequest.model_fields)
+
+
+def test_the_schemas_of_keys_are_the_models_own() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert set(schemas["ApiKeyCreate"]["properties"]) == set(KeyCreate.model_fields)
+    assert set(schemas["ApiKeyRotate"]["properties"]) == set(KeyRotate.model_fields)
+    shown = show("project1", KeyInfo("k1", 0, "", Grant(("chat",))))
+    assert list(schemas["ApiKey"]["properties"]) == schemas["ApiKey"]["required"] == list(shown)
+    assert schemas["ApiKeyCreate"]["properties"]["scopes"]["items"]["enum"] == list(SCOPES)
 
 
 def test_outcomes_are_those_of_the_certificate() -> None:

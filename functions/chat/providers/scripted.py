@@ -1,4 +1,4 @@
-"""A provider that plays what it is told to: for tests, and for a stack without any model."""
+"""A provider that plays what it is told to: the shipped fake of the port, for tests."""
 
 from __future__ import annotations
 

@@ -7,14 +7,14 @@ can forget a store.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from chatapi.store.items import Change, Item, Key, Table
+from chatapi.store.items import Change, Item, Table
 
 POLICY = Path(__file__).parent / "policy"
 _DAY = 86400
@@ -131,10 +131,3 @@ class Catalogued:
         kind = self._kinds.get(item.get("kind", ""))
         if kind is None or not all(kind.allows(field) for field in item):
             raise NotInCatalogue("a kind or field that policy/catalogue.toml does not name")
-
-
-def delete_rows(table: Table, rows: Iterable[Item], sort: str = "sk") -> int:
-    """Delete rows and say how many."""
-    keys: list[Key] = [(row["pk"], row[sort]) for row in rows]
-    table.delete_all(keys)
-    return len(keys)

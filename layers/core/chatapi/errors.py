@@ -3,7 +3,7 @@
     ApiError                      status  type                   code
     ├── BadRequest                400     invalid_request_error  invalid_json, invalid_type, empty_array, …
     ├── InvalidApiKey             401     invalid_request_error  invalid_api_key
-    ├── Forbidden                 403     permission_error       insufficient_scope, retention_not_permitted
+    ├── Forbidden                 403     permission_error       insufficient_scope, retention_not_permitted, …
     ├── NotFound                  404     invalid_request_error  not_found, model_not_found
     ├── Conflict                  409     invalid_request_error  request_not_cancellable, …
     ├── SubjectErased             410     invalid_request_error  subject_erased
@@ -91,6 +91,13 @@ class RetentionNotPermitted(Forbidden):
 
     def __init__(self) -> None:
         super().__init__(param="store")
+
+
+class AddressNotAllowed(Forbidden):
+    """403: the key has an allow-list of addresses, and the caller's is not on it (docs/keys.md)."""
+
+    code = "address_not_allowed"
+    message = "This API key may not be used from this address."
 
 
 class NotFound(ApiError):

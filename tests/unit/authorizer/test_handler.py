@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 import authorizer.handler as entry
+from authorizer.service import Authorizer
+from chatapi.clock import FixedClock
 from chatapi.verdict import Verdict, estimate
 from tests.support.fake_projects import FakeProjects
-from tests.unit.authorizer.test_decide import KEY, authorizer, project
+from tests.unit.authorizer.test_decide import KEY, MINT, PEPPER, project
 
 
 @pytest.fixture(name="store")
 def wired_store(monkeypatch: pytest.MonkeyPatch) -> FakeProjects:
     store = FakeProjects(project())
-    monkeypatch.setattr(entry, "_authorizer", authorizer(store))
+    made = Authorizer(store, table="T", mint=lambda: MINT, pepper=lambda: PEPPER, clock=FixedClock())
+    monkeypatch.setattr(entry, "_authorizer", made)
     return store
 
 

@@ -15,7 +15,7 @@ from chat.composition import Services
 from chat.models import Registry
 from chat.providers.base import ProviderUnavailable
 from chatapi.aws.errors import AwsError
-from chatapi.verdict import INSUFFICIENT_SCOPE, MAX_BODY_BYTES
+from chatapi.verdict import ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, MAX_BODY_BYTES, Verdict
 from chatapi_runtime import Context, Response
 from tests.support.chat_world import World
 
@@ -78,6 +78,40 @@ def test_a_key_without_the_scope_takes_nothing_from_the_project(world: World) ->
     response = call(world, GOOD, outcome=INSUFFICIENT_SCOPE)
     assert response.status == 403
     assert (world.used(), world.slots(), world.provider.calls) == (0, 0, [])
+
+
+def test_an_address_off_the_keys_list_takes_nothing_from_the_project(world: World) -> None:
+    response = call(world, GOOD, outcome=ADDRESS_NOT_ALLOWED)
+    assert (response.status, json.loads(b"".join(response.body))["error"]["code"]) == (403, "address_not_allowed")
+    assert (world.used(), world.slots(), world.provider.calls) == (0, 0, [])
+
+
+def test_a_model_off_the_keys_list_does_not_exist_for_it(world: World) -> None:
+    response = call(world, GOOD, models=("bedrock-smollm2-135m",))
+    error = json.loads(b"".join(response.body))["error"]
+    assert (response.status, error["code"], error["param"]) == (404, "model_not_found", "model")
+    assert (world.used(), world.slots(), world.provider.calls) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("models", "shown"),
+    [
+        ((), ["smollm2-135m", "bedrock-smollm2-135m"]),
+        (("smollm2-135m", "of-another-stage"), ["smollm2-135m"]),
+        (("of-another-stage",), []),
+    ],
+)
+def test_models_are_listed_as_the_key_may_use_them(world: World, models: tuple[str, ...], shown: list[str]) -> None:
+    def get(resource: str, **path: str) -> tuple[int, Any]:
+        context = Verdict("project1", "k1", region="eu-central-1", models=models).to_context()
+        event = {"httpMethod": "GET", "resource": resource, "pathParameters": path}
+        event["requestContext"] = {"requestId": "req-1", "authorizer": context}
+        response = entry.handler(event, Context("aws-1", int(time.time() * 1000) + 60_000, "arn"))
+        return response.status, json.loads(b"".join(response.body))
+
+    assert [model["id"] for model in get("/v1/models")[1]["data"]] == shown
+    for name in ("smollm2-135m", "bedrock-smollm2-135m"):
+        assert get("/v1/models/{id}", id=name)[0] == (200 if name in shown else 404)
 
 
 def test_what_aws_refuses_is_a_503_and_its_code_is_in_the_log(

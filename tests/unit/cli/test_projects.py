@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 import chatapi_cli.main
 from authorizer.service import Authorizer
 from chatapi.catalogue import Catalogued
-from chatapi.clock import FixedClock
+from chatapi.clock import FixedClock, SystemClock
+from chatapi.grants import Grant
 from chatapi.keys import check_key
 from chatapi.store.items import MemoryTable
 from chatapi.store.projects import MAX_KEYS, Limits, ProjectError, Projects
@@ -30,7 +31,7 @@ class FakeTarget:
     region: str = "eu-central-1"
 
     def projects(self) -> Projects:
-        return Projects(Catalogued(self.table, "projects"), mint=MINT, pepper=PEPPER, clock=FixedClock())
+        return Projects(Catalogued(self.table, "projects"), mint=MINT, pepper=PEPPER, clock=SystemClock())
 
 
 @pytest.fixture
@@ -80,6 +81,41 @@ def test_keys_are_added_listed_rotated_and_revoked(target: FakeTarget) -> None:
     assert kid not in {key["kid"] for key in json.loads(run("keys", "list", project, "--json").output)}
 
 
+def test_a_key_has_what_the_options_say_and_rotates_with_it(target: FakeTarget) -> None:
+    project = created()["project_id"]
+    restrictions = ["--model", "a", "--cidr", "10.0.0.0/8", "--cidr", "2001:db8::/32", "--retention", "none"]
+    made = json.loads(run("keys", "create", project, "--name", "ci runner", *restrictions, "--json").output)
+    old = made["api_key"][21:23]
+    assert run("keys", "rotate", project, old, "--overlap", "60").exit_code == 0
+    keys = [k for k in json.loads(run("keys", "list", project, "--json").output) if k["name"] == "ci runner"]
+    assert len(keys) == 2
+    for key in keys:
+        assert (key["models"], key["retention"]) == (["a"], "none")
+        assert key["cidrs"] == ["10.0.0.0/8", "2001:db8::/32"]
+    assert {key["expires"] is None for key in keys if key["kid"] == old} == {False}
+    assert "from 10.0.0.0/8 2001:db8::/32  retention none  ci runner" in run("keys", "list", project).output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--cidr", "10.0.0.1/8"),
+        ("--cidr", "10.0.0.1"),
+        ("--cidr", "x"),
+        ("--model", "a b"),
+        ("--retention", "history"),
+        ("--name", "x" * 65),
+        ("--name", "\x1b[2J"),
+        ("--scope", "everything"),
+        ("--days", "0"),
+    ],
+)
+def test_a_key_with_values_that_are_none_is_not_made(target: FakeTarget, words: tuple[str, ...]) -> None:
+    project = created()["project_id"]
+    assert run("keys", "create", project, *words).exit_code != 0
+    assert len(target.projects().keys(project)) == 1
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -114,13 +150,13 @@ def test_a_project_has_at_most_eight_keys(target: FakeTarget) -> None:
     projects = target.projects()
     project, _ = projects.create("n", Limits(), region="eu-central-1")
     for _ in range(MAX_KEYS - 1):
-        projects.add_key(project, ["chat"])
+        projects.add_key(project, Grant(("chat",)))
     with pytest.raises(ProjectError, match="at most 8"):
-        projects.add_key(project, ["chat"])
+        projects.add_key(project, Grant(("chat",)))
 
 
 def test_an_unknown_scope_is_refused(target: FakeTarget) -> None:
     projects = target.projects()
     project, _ = projects.create("n", Limits(), region="eu-central-1")
     with pytest.raises(ProjectError, match="scopes"):
-        projects.add_key(project, ["everything"])
+        projects.add_key(project, Grant(("everything",)))

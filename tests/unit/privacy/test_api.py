@@ -227,7 +227,7 @@ def test_lists_hold_the_own_projects_requests_page_by_page(api: Api) -> None:
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"limit": "²"}, {"after": "x"}])
 def test_bad_pages_are_refused(api: Api, query: dict[str, str]) -> None:
-    assert code(api.call("GET", REQUESTS, query=query)) == (400, "invalid_type", next(iter(query)))
+    assert code(api.call("GET", REQUESTS, query=query)) == (400, "invalid_value", next(iter(query)))
 
 
 def test_cancelling(api: Api) -> None:
@@ -251,7 +251,7 @@ def test_the_same_idempotency_key_gives_the_same_request(api: Api) -> None:
 
 @pytest.mark.parametrize("key", ["", "k" * 65, "a b", "é"])
 def test_a_bad_idempotency_key_is_refused(api: Api, key: str) -> None:
-    expected = (400, "invalid_type", "idempotency-key")
+    expected = (400, "invalid_value", "idempotency-key")
     assert code(api.call("POST", REQUESTS, ERASURE, idempotency_key=key)) == expected
 
 

@@ -1,10 +1,10 @@
 """Admission: one conditional UpdateItem authenticates a key and applies every limit together.
 
-    authorizer ──UpdateItem(condition: key ∧ state ∧ every counter ∧ slots)──▶ item
+    authorizer ──UpdateItem(condition: key ∧ scope ∧ state ∧ every counter ∧ slots)──▶ item
         ok      → the counters are debited, a slot is taken, ALL_NEW says what remains
-        refused → nothing changed; ALL_OLD says why, in the order: key, state, slots, minutes, quota
+        refused → nothing changed; ALL_OLD says why, in the order: key, scope, state, quota, minutes, slots
 
-Source: Amazon DynamoDB Developer Guide, "Condition expressions" and "Update expressions"; measured in docs/limits.md.
+Source: Amazon DynamoDB Developer Guide, "Condition expressions" and "Update expressions"; explained in docs/limits.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 
 from chatapi.limits import windows as w
 
-SLOT_BYTES = 12
+MAX_HOLD = 60.0
+"""The longest that a refusal may be remembered, in seconds."""
+_REFUND_HOLD = 2.0
 
 
 class Debit(NamedTuple):
@@ -28,11 +30,13 @@ class Debit(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a request was refused. `retry_after` in seconds; `final`: waiting does not help."""
+    """Why a request was refused. `retry_after` in seconds; `final`: waiting does not help; `hold`: for how many seconds
+    the same request would be refused again, unless an operator steps in, and so need not be tried; 0 where unknown."""
 
-    reason: str  # key | suspended | concurrency | requests | tokens | quota
+    reason: str  # key | scope | suspended | concurrency | requests | tokens | quota
     retry_after: float = 0.0
     final: bool = False
+    hold: float = 0.0
 
 
 class Plan(NamedTuple):
@@ -41,6 +45,7 @@ class Plan(NamedTuple):
     update: dict[str, Any]
     counters: tuple[tuple[w.Window, int], ...]
     slot: bytes
+    scope: str
 
 
 def new_slot(deadline: float) -> bytes:
@@ -69,18 +74,25 @@ def plan(
     project: str,
     kid: str,
     key_hash: bytes,
+    scope: str,
     debit: Debit,
     now: float,
     slot_deadline: float,
     stale: Sequence[str] = (),
 ) -> Plan:
-    """The one conditional update. `stale` are expired windows seen in an earlier answer; removed in passing."""
+    """The one conditional update. `scope` is what the key must have; `stale` are expired windows seen in an earlier
+    answer; removed in passing."""
     from chatapi.aws.av import to_av
 
     counters = counters_of(debit, now)
-    names = {"#k": "k_" + kid, "#h": "h", "#e": "e"}
-    values: dict[str, Any] = {":kh": to_av(key_hash), ":now": to_av(int(now)), ":one": to_av(1)}
-    conditions = ["#k.#h = :kh", "#k.#e > :now"]
+    names = {"#k": "k_" + kid, "#h": "h", "#e": "e", "#s": "s"}
+    values: dict[str, Any] = {
+        ":kh": to_av(key_hash),
+        ":now": to_av(int(now)),
+        ":scope": to_av(scope),
+        ":one": to_av(1),
+    }
+    conditions = ["#k.#h = :kh", "#k.#e > :now", "contains(#k.#s, :scope)"]
     sets = []
     for index, (window, amount) in enumerate(counters):
         name, value = f"#b{index}", ":one" if amount == 1 else ":est"
@@ -113,7 +125,7 @@ def plan(
         "ReturnValues": "ALL_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
-    return Plan(update, counters, slot)
+    return Plan(update, counters, slot, scope)
 
 
 def project_key(project: str) -> str:
@@ -124,20 +136,41 @@ def project_key(project: str) -> str:
 def explain(item: Mapping[str, Any] | None, kid: str, key_hash: bytes, attempt: Plan, now: float) -> Refusal:
     """Why DynamoDB refused, from the item as it stood (ALL_OLD). The key is judged before limits are told."""
     key = (item or {}).get("k_" + kid)
-    if item is None or not key or not hmac.compare_digest(key["h"], key_hash) or key["e"] <= now:
-        return Refusal("key")
+    if item is None or not key or key["e"] <= now:
+        return Refusal("key")  # may come, come back or be prolonged: never remembered
+    if not hmac.compare_digest(key["h"], key_hash):
+        return Refusal("key", hold=MAX_HOLD)
+    if attempt.scope not in key["s"]:
+        return Refusal("scope", final=True)
     if ":A" in attempt.update["ExpressionAttributeValues"] and item.get("st") != "A":
         return Refusal("suspended", final=True)
+    return _short(item, attempt)
+
+
+def _short(item: Mapping[str, Any], attempt: Plan) -> Refusal:
+    """Which limit a key that may pass has met: quota before minutes, and where no counter is short, slots."""
     short = [(window, amount) for window, amount in attempt.counters if _left(item, window) < amount]
     quota = [window for window, _ in short if window.limit in ("rpd", "tpmo")]
     if quota:
-        return Refusal("quota", min(60.0, quota[0].remaining), final=True)
+        return Refusal("quota", min(60.0, quota[0].remaining), final=True, hold=_hold(quota, item))
     if short:
         # A single request above the whole limit can never pass: say so instead of letting the client wait for ever.
         final = any(amount > int(item.get(window.limit, 0)) for window, amount in short)
         reason = "tokens" if short[0][0].limit == "tpm" else "requests"
-        return Refusal(reason, max(window.remaining for window, _ in short), final=final)
+        windows = [window for window, _ in short]
+        lasting = [window for window in windows if window.limit == short[0][0].limit]
+        return Refusal(reason, max(window.remaining for window in windows), final, _hold(lasting, item))
     return Refusal("concurrency", 1.0)
+
+
+def _hold(windows: Sequence[w.Window], item: Mapping[str, Any]) -> float:
+    """How long counters of one kind stay short: until their windows end, since nothing gives requests back.
+
+    A chat under way may give tokens back when it settles, so meanwhile a refusal for tokens is good for two seconds; a
+    chat admitted later gives back no more than it took."""
+    lasting = max(window.remaining for window in windows)
+    refundable = item.get("inf") and all(window.limit in ("tpm", "tpmo") for window in windows)
+    return min(MAX_HOLD, lasting, _REFUND_HOLD if refundable else MAX_HOLD)
 
 
 def _left(item: Mapping[str, Any], window: w.Window) -> int:

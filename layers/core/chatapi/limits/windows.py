@@ -51,8 +51,8 @@ def requests_per_day(now: float) -> Window:
 
 
 def tokens_per_month(now: float) -> Window:
-    """The UTC month's token counter. Its remaining time is not needed: no client waits for it."""
-    return Window("m_" + time.strftime("%y%m", time.gmtime(now)), "tpmo", 86400.0)
+    """The UTC month's token counter. Its remaining time is the day's: it ends no earlier; no client waits for it."""
+    return Window("m_" + time.strftime("%y%m", time.gmtime(now)), "tpmo", 86400 - now % 86400)
 
 
 def is_window(name: str) -> bool:

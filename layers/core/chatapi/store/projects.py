@@ -1,6 +1,7 @@
 """Projects: limits, retention and hashed keys, one item each. The authorizer's update reads what is written here.
 
-The operators' side of it: creating a project and its keys, listing, revoking. Counters are the limiter's alone.
+Creating a project and its keys, listing, rotating, revoking: the operators' command and the self-service of keys do it
+here alike (docs/keys.md). Counters are the limiter's alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatapi.clock import Clock
+from chatapi.grants import MAX_ENTRIES, Grant, canonical_cidr, is_key_name, is_model_name
 from chatapi.ids import project_id, random62
 from chatapi.keys import SCOPES, hash_key, mint_key
 from chatapi.limits.admission import project_key
@@ -18,11 +20,49 @@ from chatapi.store.items import Change, Collision, Item, Table
 NEVER = 253_402_300_799
 """The expiry of a key that has none: 9999-12-31, in POSIX seconds."""
 MAX_KEYS = 8
+DAY = 86_400
+MAX_OVERLAP = 7 * DAY
 _TRIES = 5
 
 
 class ProjectError(Exception):
-    """What an operator asked for is not possible. The text says why; no user's content reaches it."""
+    """What was asked for is not possible. The text says why; no user's content reaches it."""
+
+
+class UnknownKey(ProjectError):
+    """The project has no such key, or it has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("no such key")
+
+
+class TooManyKeys(ProjectError):
+    """There are eight live keys already."""
+
+    def __init__(self) -> None:
+        super().__init__("a project has at most 8 live keys; revoke one first")
+
+
+class MakerGone(ProjectError):
+    """The key that asks has expired or was revoked in the meantime."""
+
+    def __init__(self) -> None:
+        super().__init__("the key that asks is gone")
+
+
+class TooWide(ProjectError):
+    """The new key would open more than the one that makes it, by this field."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__("a key cannot grant more than the key that makes it: " + field)
+        self.field = field
+
+
+class KeysChanged(ProjectError):
+    """Somebody else changed the project's keys at the same time; nothing was done. Safe to try again."""
+
+    def __init__(self) -> None:
+        super().__init__("the keys were changed by somebody else at the same time; try again")
 
 
 @dataclass(frozen=True)
@@ -40,12 +80,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """What may be shown of a key: never the secret."""
+    """What may be shown of a key: never the secret. `name` is the developer's own label."""
 
     kid: str
-    scopes: tuple[str, ...]
     created: int
-    expires: int | None
+    name: str
+    grant: Grant
 
 
 class Projects:
@@ -73,7 +113,7 @@ class Projects:
             raise ProjectError("every limit is at least 1")
         for _ in range(_TRIES):
             project = project_id()
-            key, field = self._new_key(project, "k1", scopes, None)
+            key, field = self._new_key(project, "k1", Grant(tuple(scopes)), "")
             item: Item = {
                 "pk": project_key(project),
                 "kind": "project",
@@ -93,51 +133,142 @@ class Projects:
         raise ProjectError("no free project id was found")
 
     def keys(self, project: str) -> list[KeyInfo]:
-        """The keys of a project, oldest first."""
-        return [
-            KeyInfo(name[2:], tuple(field["s"]), field["c"], None if field["e"] == NEVER else field["e"])
-            for name, field in sorted(self._item(project).items(), key=lambda pair: str(pair[0]))
-            if name.startswith("k_")
-        ]
+        """The keys of a project, oldest first; expired ones too, until a new key purges them."""
+        return _shown(self._item(project))
 
-    def add_key(self, project: str, scopes: Sequence[str], expires: int | None = None) -> str:
-        """A further key, counters shared: rotation overlaps without doubling the quota. At most 8 live keys."""
-        if len(self.keys(project)) >= MAX_KEYS:
-            raise ProjectError("a project has at most 8 keys; revoke one first")
-        for _ in range(_TRIES):
-            kid = random62(2)
-            key, field = self._new_key(project, kid, scopes, expires)
-            change = Change(put={"k_" + kid: field}, expect={"k_" + kid: None, "kind": "project"})
-            try:
-                self._table.update(project_key(project), None, change)
-            except Collision:
-                continue
-            return key
-        raise ProjectError("no free key id was found")
+    def add_key(self, project: str, grant: Grant, name: str = "", *, maker: str | None = None) -> tuple[str, KeyInfo]:
+        """A further key, counters shared: it does not add to the quota. At most 8 live keys; expired ones are purged.
+
+        `maker`: the id of the key that asks for it, none for an operator. The new key has its restrictions where
+        `grant` has none, and TooWide is raised where `grant` goes beyond.
+        """
+        item = self._item(project)
+        if maker is not None:
+            bound = self._bound(item, maker)
+            grant = _no_wider(_grant(_checked(grant.within(bound), name)), bound)
+        if grant.expires is not None and grant.expires <= self._clock.now():
+            raise ProjectError("the key would have expired already")
+        kid = self._free_kid(item)
+        key, field = self._new_key(project, kid, grant, name)
+        self._change(item, {"k_" + kid: field})
+        return key, _info(kid, field)
+
+    def rotate(self, project: str, kid: str, overlap: int = DAY, *, maker: str | None = None) -> tuple[str, KeyInfo]:
+        """A new key with the fields of a live one, which ends `overlap` seconds from now, or earlier by itself: one
+        update, so that there is no moment with neither and none with two that do not end. `maker` as in `add_key`: a
+        key gets no secret for more than it opens itself."""
+        if not 0 <= overlap <= MAX_OVERLAP:
+            raise ProjectError("the overlap is 0 to 604800 seconds")
+        item, now = self._item(project), int(self._clock.now())
+        old = item.get("k_" + kid)
+        if old is None or old["e"] <= now:
+            raise UnknownKey
+        if maker is not None:
+            _no_wider(_grant(old), self._bound(item, maker))
+        fresh = self._free_kid(item)
+        key = mint_key(self._mint, project, fresh)
+        field = {**old, "h": hash_key(self._pepper, key), "c": now}
+        self._change(item, {"k_" + fresh: field, "k_" + kid: {**old, "e": min(old["e"], now + overlap)}})
+        return key, _info(fresh, field)
 
     def revoke(self, project: str, kid: str) -> None:
-        """End a key: the next request with it is refused, since every request reads the item."""
+        """End a key: the next request with it is refused, since every request reads the item. Whatever else happens to
+        the project's keys meanwhile, it wins: nobody can race a revocation."""
         if "k_" + kid not in self._item(project):
-            raise ProjectError("no such key")
-        change = Change(drop=["k_" + kid], expect={"kind": "project"})
+            raise UnknownKey
+        change = Change(add={"kv": 1}, drop=["k_" + kid], expect={"kind": "project"})
         self._table.update(project_key(project), None, change)
 
-    def _new_key(
-        self, project: str, kid: str, scopes: Sequence[str], expires: int | None
-    ) -> tuple[str, dict[str, Any]]:
-        if not scopes or not set(scopes) <= set(SCOPES):
-            raise ProjectError("scopes are " + ", ".join(SCOPES))
+    def _change(self, item: Item, put: dict[str, Any]) -> None:
+        """Write keys as a consequence of what was read in `item`: `kv` counts the changes, so that two at once cannot
+        make nine keys or bring back one that was revoked. Expired keys go by the way."""
+        keys = {name: field for name, field in {**item, **put}.items() if name.startswith("k_")}
+        dead = [name for name, field in keys.items() if field["e"] <= self._clock.now()]
+        if len(keys) - len(dead) > MAX_KEYS:
+            raise TooManyKeys
+        revision = item.get("kv")
+        change = Change(
+            put={"kv": (revision or 0) + 1, **{name: field for name, field in put.items() if name not in dead}},
+            drop=[name for name in dead if name in item],
+            expect={"kind": "project", "kv": revision},
+        )
+        try:
+            self._table.update(item["pk"], None, change)
+        except Collision as error:
+            # A write whose answer was lost is sent again by the client, and then it collides with itself.
+            found = error.item or {}
+            if any(found.get(name) != value for name, value in change.put.items()):
+                raise KeysChanged from None
+
+    def _bound(self, item: Item, maker: str) -> Grant:
+        field = item.get("k_" + maker)
+        if field is None or field["e"] <= self._clock.now():
+            raise MakerGone
+        return _grant(field)
+
+    def _free_kid(self, item: Item) -> str:
+        while "k_" + (kid := random62(2)) in item:
+            pass
+        return kid
+
+    def _new_key(self, project: str, kid: str, grant: Grant, name: str) -> tuple[str, dict[str, Any]]:
+        field = {**_checked(grant, name), "c": int(self._clock.now())}
         key = mint_key(self._mint, project, kid)
-        field = {
-            "h": hash_key(self._pepper, key),
-            "e": expires or NEVER,
-            "s": list(scopes),
-            "c": int(self._clock.now()),
-        }
-        return key, field
+        return key, {"h": hash_key(self._pepper, key), **field}
 
     def _item(self, project: str) -> Item:
         item = self._table.get(project_key(project))
         if item is None:
             raise ProjectError("no such project")
         return item
+
+
+def _checked(grant: Grant, name: str) -> dict[str, Any]:
+    """A grant as it is kept: e, s, and only where given n, m, r, ip. ProjectError where a value is none."""
+    if not grant.scopes or not set(grant.scopes) <= set(SCOPES):
+        raise ProjectError("scopes are " + ", ".join(SCOPES))
+    if not is_key_name(name):
+        raise ProjectError("a key's name has at most 64 printable characters")
+    if grant.retention not in (None, "none"):
+        raise ProjectError("a key's retention is none or not given")
+    for entries in (grant.models, grant.cidrs):
+        if entries is not None and not 1 <= len(entries) <= MAX_ENTRIES:
+            raise ProjectError("a list of models or CIDR ranges has 1 to 8 entries")
+    if not all(is_model_name(model) for model in grant.models or ()):
+        raise ProjectError("a model's name has 1 to 64 letters, digits and ._:/-")
+    try:
+        cidrs = sorted({canonical_cidr(text) for text in grant.cidrs or ()})
+    except ValueError:
+        raise ProjectError("a range of addresses reads like 203.0.113.0/24 or 2001:db8::/32, host bits zero") from None
+    field: dict[str, Any] = {
+        "e": NEVER if grant.expires is None else grant.expires,
+        "s": [scope for scope in SCOPES if scope in grant.scopes],
+    }
+    optional = {"n": name, "m": sorted(set(grant.models or ())), "r": grant.retention, "ip": cidrs}
+    return field | {short: value for short, value in optional.items() if value}
+
+
+def _grant(field: dict[str, Any]) -> Grant:
+    return Grant(
+        scopes=tuple(field["s"]),
+        expires=None if field["e"] == NEVER else field["e"],
+        models=tuple(field["m"]) if "m" in field else None,
+        retention=field.get("r"),
+        cidrs=tuple(field["ip"]) if "ip" in field else None,
+    )
+
+
+def _no_wider(grant: Grant, bound: Grant) -> Grant:
+    wider = grant.wider(bound)
+    if wider:
+        raise TooWide(wider)
+    return grant
+
+
+def _info(kid: str, field: dict[str, Any]) -> KeyInfo:
+    return KeyInfo(kid, field["c"], field.get("n", ""), _grant(field))
+
+
+def _shown(item: Item) -> list[KeyInfo]:
+    found = [_info(name[2:], field) for name, field in item.items() if name.startswith("k_")]
+    return sorted(found, key=lambda key: (key.created, key.kid))

@@ -1,0 +1,1 @@
+"""Self-service of API keys."""

@@ -1,0 +1,355 @@
+"""The self-service of keys as API Gateway calls it, over a table in memory."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+import account.handler
+from account.service import Keys
+from chatapi.aws.errors import AwsUnavailable
+from chatapi.catalogue import Catalogued
+from chatapi.clock import FixedClock
+from chatapi.grants import Grant
+from chatapi.keys import SCOPES, check_key
+from chatapi.store.items import Change, Collision, Item, MemoryTable
+from chatapi.store.projects import MAX_KEYS, Limits, Projects
+from chatapi.verdict import ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, Verdict
+
+MINT, PEPPER = b"m" * 32, b"p" * 32
+KEYS = "/v1/keys"
+DAY = 86_400
+
+
+class Api:
+    """The handler, its service, a project whose first key, `k1`, has every scope."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.table, self.clock = MemoryTable(None), FixedClock()
+        self.projects = Projects(Catalogued(self.table, "projects"), mint=MINT, pepper=PEPPER, clock=self.clock)
+        self.project, _ = self.projects.create("n", Limits(), region="eu-central-1", scopes=SCOPES)
+        monkeypatch.setattr(account.handler, "_keys", Keys(self.projects, self.clock))
+
+    @property
+    def now(self) -> int:
+        return int(self.clock.now())
+
+    @property
+    def item(self) -> Item:
+        return self.table.rows["p#" + self.project, None]
+
+    def maker(self, grant: Grant) -> str:
+        """A key with the scope `keys` and this grant; its id."""
+        return self.projects.add_key(self.project, grant)[1].kid
+
+    def call(self, method: str, path: str, body: Any = None, *, kid: str = "k1", outcome: str = "ok") -> Any:
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "resource": path,
+            "headers": {},
+            "queryStringParameters": None,
+            "requestContext": {
+                "requestId": "req-1",
+                "authorizer": Verdict(self.project, kid, outcome=outcome).to_context(),
+            },
+            "body": body if isinstance(body, str) or body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        answer = account.handler.handler(event, None)
+        assert answer["multiValueHeaders"]["x-request-id"] == ["req-1"]
+        assert answer["multiValueHeaders"]["cache-control"] == ["no-store"]
+        assert answer["multiValueHeaders"]["content-type"] == ["application/json"]
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def create(self, *, kid: str = "k1", **fields: Any) -> Any:
+        return self.call("POST", KEYS, {"name": "n", "scopes": ["chat"], **fields}, kid=kid)
+
+    def made(self, **fields: Any) -> dict[str, Any]:
+        status, key = self.create(**fields)
+        assert status == 201, key
+        return dict(key)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    return Api(monkeypatch)
+
+
+def refusal(answer: Any) -> tuple[int, str, str | None]:
+    status, body = answer
+    assert body["error"].keys() == {"message", "type", "param", "code"}
+    return status, body["error"]["code"], body["error"]["param"]
+
+
+def test_a_key_is_created_shown_once_and_kept_as_a_hash(api: Api) -> None:
+    api.clock.advance(1)
+    # when a key with every field is made
+    fields = {"models": ["a", "b"], "retention": "none", "cidrs": ["10.0.0.0/8", "2001:DB8::/32"]}
+    made = api.made(name="ci ✓", scopes=["history", "chat"], expires_at=api.now + DAY, **fields)
+    # then the answer names it, with the secret
+    secret = made.pop("key")
+    assert check_key(MINT, secret) == (api.project, made["id"])
+    assert made == {
+        "id": made["id"],
+        "object": "api_key",
+        "name": "ci ✓",
+        "scopes": ["chat", "history"],
+        "created_at": api.now,
+        "expires_at": api.now + DAY,
+        "models": ["a", "b"],
+        "retention": "none",
+        "cidrs": ["10.0.0.0/8", "2001:db8::/32"],
+        "redacted": f"chatapi_live_{api.project}{made['id']}…",
+    }
+    # and never again
+    assert api.call("GET", f"{KEYS}/{made['id']}") == (200, made)
+    status, page = api.call("GET", KEYS)
+    assert (status, page["object"], page["data"][0]["id"]) == (200, "list", "k1")
+    assert made in page["data"]
+    assert secret not in json.dumps(page) + repr(api.item)
+
+
+@pytest.mark.parametrize(
+    ("bound", "asked", "field"),
+    [
+        ({"scopes": ("chat", "keys")}, {"scopes": ["chat", "history"]}, "scopes"),
+        ({"expires": 1_800_000_000 + DAY}, {"expires_at": 1_800_000_000 + DAY + 1}, "expires_at"),
+        ({"models": ("a", "b")}, {"models": ["a", "c"]}, "models"),
+        ({"cidrs": ("10.0.0.0/8",)}, {"cidrs": ["10.0.0.0/7"]}, "cidrs"),
+        ({"cidrs": ("10.0.0.0/8",)}, {"cidrs": ["10.1.0.0/16", "11.0.0.0/16"]}, "cidrs"),
+        ({"cidrs": ("10.0.0.0/8",)}, {"cidrs": ["::/0"]}, "cidrs"),
+        ({"cidrs": ("2001:db8::/32",)}, {"cidrs": ["2001:db8::/31"]}, "cidrs"),
+    ],
+)
+def test_a_key_grants_no_more_than_its_maker(
+    api: Api, bound: dict[str, Any], asked: dict[str, Any], field: str
+) -> None:
+    maker = api.maker(Grant(**{"scopes": ("chat", "keys"), **bound}))
+    before = dict(api.item)
+    assert refusal(api.create(kid=maker, **asked)) == (403, "exceeds_own_key", field)
+    assert api.item == before
+
+
+def test_what_is_left_out_is_as_the_maker_has_it(api: Api) -> None:
+    # given a maker with every restriction
+    bound = Grant(("chat", "keys"), api.now + DAY, ("a", "b"), "none", ("10.0.0.0/8",))
+    maker = api.maker(bound)
+    # then a key that names nothing, or null, has all of them, and a narrower one its own
+    for fields in ({}, dict.fromkeys(("expires_at", "models", "retention", "cidrs"))):
+        made = api.made(kid=maker, **fields)
+        assert (made["expires_at"], made["models"], made["retention"], made["cidrs"]) == (
+            api.now + DAY,
+            ["a", "b"],
+            "none",
+            ["10.0.0.0/8"],
+        )
+    narrower = api.made(kid=maker, expires_at=api.now + 5, models=["b"], cidrs=["10.9.0.0/16"])
+    assert (narrower["expires_at"], narrower["models"], narrower["cidrs"]) == (api.now + 5, ["b"], ["10.9.0.0/16"])
+
+
+@pytest.mark.parametrize("wide", [Grant(("chat", "history")), Grant(("chat",), cidrs=("::/0",)), Grant(("chat",))])
+def test_a_key_gets_no_secret_of_a_wider_one_by_rotating_it(api: Api, wide: Grant) -> None:
+    maker = api.maker(Grant(("chat", "keys"), cidrs=("10.0.0.0/8",)))
+    target = api.maker(wide)
+    before = dict(api.item)
+    assert refusal(api.call("POST", f"{KEYS}/{target}/rotate", kid=maker))[:2] == (403, "exceeds_own_key")
+    assert api.item == before
+    assert api.call("POST", f"{KEYS}/{maker}/rotate", kid=maker)[0] == 201  # its own it may
+
+
+def test_a_rotated_key_has_the_same_fields_and_the_old_one_ends_after_the_overlap(api: Api) -> None:
+    old = api.made(name="app", models=["a"], cidrs=["10.0.0.0/8"])
+    api.clock.advance(10)
+    # when it is rotated with an overlap of a minute
+    status, fresh = api.call("POST", f"{KEYS}/{old['id']}/rotate", {"overlap_seconds": 60})
+    # then the new key has its fields and a secret of its own, and the old one ends in a minute
+    assert status == 201
+    assert check_key(MINT, fresh["key"]) == (api.project, fresh["id"])
+    same = ("name", "scopes", "models", "retention", "cidrs", "expires_at")
+    assert {name: fresh[name] for name in same} == {name: old[name] for name in same}
+    assert fresh["created_at"] == old["created_at"] + 10
+    assert api.call("GET", f"{KEYS}/{old['id']}")[1]["expires_at"] == api.now + 60
+    # and rotating the old one again never prolongs it; once it has ended there is nothing to rotate
+    assert api.call("POST", f"{KEYS}/{old['id']}/rotate")[0] == 201
+    assert api.call("GET", f"{KEYS}/{old['id']}")[1]["expires_at"] == api.now + 60
+    api.clock.advance(60)
+    assert refusal(api.call("POST", f"{KEYS}/{old['id']}/rotate")) == (404, "not_found", None)
+
+
+def test_the_overlap_is_a_day_unless_told_and_none_ends_the_old_key_at_once(api: Api) -> None:
+    first, second = api.made(), api.made()
+    api.call("POST", f"{KEYS}/{first['id']}/rotate")
+    assert api.call("GET", f"{KEYS}/{first['id']}")[1]["expires_at"] == api.now + DAY
+    assert api.call("POST", f"{KEYS}/{second['id']}/rotate", {"overlap_seconds": 0})[0] == 201
+    assert "k_" + second["id"] not in api.item
+
+
+def test_there_are_eight_live_keys_and_expired_ones_make_room(api: Api) -> None:
+    # given eight live keys, one of which ends soon
+    brief = api.made(expires_at=api.now + 60)
+    for _ in range(MAX_KEYS - 2):
+        api.made()
+    assert refusal(api.create()) == (409, "too_many_keys", None)
+    # then a rotation with an overlap finds no room either, one without does
+    assert refusal(api.call("POST", f"{KEYS}/k1/rotate"))[:2] == (409, "too_many_keys")
+    assert api.call("POST", f"{KEYS}/{brief['id']}/rotate", {"overlap_seconds": 0})[0] == 201
+    # when it has ended, then a new one takes its place and it is gone from the item
+    api.clock.advance(60)
+    api.made()
+    assert len([name for name in api.item if name.startswith("k_")]) == MAX_KEYS
+    assert refusal(api.create()) == (409, "too_many_keys", None)
+
+
+def test_a_revoked_key_is_gone_the_callers_own_too(api: Api) -> None:
+    made = api.made()
+    for kid in (made["id"], "k1"):
+        assert api.call("DELETE", f"{KEYS}/{kid}") == (200, {"id": kid, "object": "api_key.deleted", "deleted": True})
+        assert "k_" + kid not in api.item
+        assert refusal(api.call("DELETE", f"{KEYS}/{kid}")) == (404, "not_found", None)
+
+
+def test_a_key_that_was_revoked_meanwhile_leaves_no_successor(api: Api) -> None:
+    maker = api.maker(Grant(("chat", "keys")))
+    api.projects.revoke(api.project, maker)
+    assert refusal(api.create(kid=maker)) == (401, "invalid_api_key", None)
+    assert refusal(api.call("POST", f"{KEYS}/k1/rotate", kid=maker)) == (401, "invalid_api_key", None)
+
+
+def test_two_changes_at_once_cannot_both_count(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given somebody who revokes a key between our read and our write
+    target, real = api.made()["id"], api.table.update
+
+    def meanwhile(pk: str, sk: str | None, change: Change) -> Item:
+        monkeypatch.setattr(api.table, "update", real)
+        api.projects.revoke(api.project, target)
+        return real(pk, sk, change)
+
+    monkeypatch.setattr(api.table, "update", meanwhile)
+    # then our rotation does not bring it back
+    assert refusal(api.call("POST", f"{KEYS}/{target}/rotate")) == (503, "service_unavailable", None)
+    assert "k_" + target not in api.item
+
+
+def test_a_write_whose_answer_was_lost_counts_as_done(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = api.table.update
+
+    def twice(pk: str, sk: str | None, change: Change) -> Item:
+        real(pk, sk, change)
+        with pytest.raises(Collision):
+            real(pk, sk, change)
+        return real(pk, sk, change)
+
+    monkeypatch.setattr(api.table, "update", twice)
+    made = api.made()
+    assert "k_" + made["id"] in api.item
+
+
+def test_a_revocation_wins_whatever_happens_to_the_keys_meanwhile(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, real = api.made()["id"], api.table.update
+
+    def meanwhile(pk: str, sk: str | None, change: Change) -> Item:
+        monkeypatch.setattr(api.table, "update", real)
+        api.projects.rotate(api.project, target)
+        return real(pk, sk, change)
+
+    monkeypatch.setattr(api.table, "update", meanwhile)
+    assert api.call("DELETE", f"{KEYS}/{target}")[0] == 200
+    assert "k_" + target not in api.item
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ("{", "invalid_json", None),
+        ("", "invalid_json", None),
+        ('{"name": "\\ud800", "scopes": ["chat"]}', "invalid_json", None),
+        ({"scopes": ["chat"]}, "missing_required_parameter", "name"),
+        ({"name": "n"}, "missing_required_parameter", "scopes"),
+        ({"name": 5, "scopes": ["chat"]}, "invalid_type", "name"),
+        ({"name": "", "scopes": ["chat"]}, "invalid_value", "name"),
+        ({"name": "x" * 65, "scopes": ["chat"]}, "invalid_value", "name"),
+        ({"name": "a\x1b[2J", "scopes": ["chat"]}, "invalid_value", "name"),
+        ({"name": "n", "scopes": []}, "empty_array", "scopes"),
+        ({"name": "n", "scopes": ["chat", "root"]}, "invalid_value", "scopes[1]"),
+        ({"name": "n", "scopes": ["chat"], "canary": 1}, "unknown_parameter", None),
+        ({"name": "n", "scopes": ["chat"], "expires_at": 5}, "invalid_value", "expires_at"),
+        ({"name": "n", "scopes": ["chat"], "expires_at": 1.5}, "invalid_type", "expires_at"),
+        ({"name": "n", "scopes": ["chat"], "expires_at": 10**12}, "invalid_value", "expires_at"),
+        ({"name": "n", "scopes": ["chat"], "models": []}, "empty_array", "models"),
+        ({"name": "n", "scopes": ["chat"], "models": ["a b"]}, "invalid_value", "models[0]"),
+        ({"name": "n", "scopes": ["chat"], "models": ["a"] * 9}, "invalid_value", "models"),
+        ({"name": "n", "scopes": ["chat"], "retention": "history"}, "invalid_value", "retention"),
+        ({"name": "n", "scopes": ["chat"], "cidrs": ["10.0.0.1/8"]}, "invalid_value", "cidrs[0]"),
+        ({"name": "n", "scopes": ["chat"], "cidrs": ["10.0.0.0/8", "fe80::%eth0/64"]}, "invalid_value", "cidrs[1]"),
+        ({"name": "n", "scopes": ["chat"], "cidrs": ["10.0.0.1"]}, "invalid_value", "cidrs[0]"),
+        ([], "invalid_type", None),
+    ],
+)
+def test_a_body_that_is_not_right_is_told_where(api: Api, body: Any, code: str, param: str | None) -> None:
+    assert refusal(api.call("POST", KEYS, body)) == (400, code, param)
+    assert len(api.projects.keys(api.project)) == 1
+
+
+@pytest.mark.parametrize("overlap", [-1, 604_801, "60", True])
+def test_an_overlap_outside_is_refused(api: Api, overlap: Any) -> None:
+    status, _, param = refusal(api.call("POST", f"{KEYS}/k1/rotate", {"overlap_seconds": overlap}))
+    assert (status, param) == (400, "overlap_seconds")
+
+
+def test_a_body_above_16_kib_is_refused(api: Api) -> None:
+    assert refusal(api.call("POST", KEYS, " " * (16 * 1024 + 1))) == (413, "request_too_large", None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (INSUFFICIENT_SCOPE, "insufficient_scope"),
+        (ADDRESS_NOT_ALLOWED, "address_not_allowed"),
+        ("new", "insufficient_scope"),
+    ],
+)
+def test_a_verdict_that_is_not_ok_opens_nothing(api: Api, outcome: str, code: str) -> None:
+    for method, path in (
+        ("GET", KEYS),
+        ("POST", KEYS),
+        ("GET", KEYS + "/k1"),
+        ("POST", KEYS + "/k1/rotate"),
+        ("DELETE", KEYS + "/k1"),
+    ):
+        assert refusal(api.call(method, path, outcome=outcome)) == (403, code, None)
+    assert "k_k1" in api.item
+
+
+@pytest.mark.parametrize("kid", ["zz", "k12345", "..", "%00", "k_k1"])
+def test_an_unknown_key_is_not_found(api: Api, kid: str) -> None:
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/rotate")):
+        assert refusal(api.call(method, f"{KEYS}/{kid}{path}")) == (404, "not_found", None)
+
+
+def test_a_store_that_is_down_is_a_503(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def down(pk: str) -> Item:
+        raise AwsUnavailable("Timeout")
+
+    monkeypatch.setattr(api.projects, "_item", down)
+    assert refusal(api.create(name="canary")) == (503, "service_unavailable", None)
+    assert "canary" not in capsys.readouterr().out
+
+
+def test_a_base64_body_is_read(api: Api) -> None:
+    body = base64.b64encode(json.dumps({"name": "n", "scopes": ["chat"]}).encode()).decode()
+    event = {
+        "httpMethod": "POST",
+        "path": KEYS,
+        "resource": KEYS,
+        "headers": {},
+        "requestContext": {"requestId": "req-1", "authorizer": Verdict(api.project, "k1").to_context()},
+        "body": body,
+        "isBase64Encoded": True,
+    }
+    assert account.handler.handler(event, None)["statusCode"] == 201

@@ -1,0 +1,71 @@
+"""Data-rights requests and certificates on the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import chatapi_cli.main
+from chatapi.catalogue import Catalogued
+from chatapi.store.cases import Cases
+from chatapi.store.items import MemoryTable
+
+PROJECT, REQUEST = "abcdefgh", "dsr_" + "0" * 24
+
+
+@dataclass
+class FakeTarget:
+    """A stack that remembers which executions were started."""
+
+    table: MemoryTable = field(default_factory=MemoryTable)
+    started: list[dict[str, Any]] = field(default_factory=list)
+
+    def cases(self) -> Cases:
+        return Cases(Catalogued(self.table, "requests"))
+
+    def output(self, name: str) -> str:
+        return name
+
+    def client(self, service: str) -> FakeTarget:
+        assert service == "states"
+        return self
+
+    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        assert operation == "StartExecution"
+        self.started.append(payload)
+        return {}
+
+
+@pytest.fixture
+def target(monkeypatch: pytest.MonkeyPatch) -> FakeTarget:
+    made = FakeTarget()
+    monkeypatch.setattr(chatapi_cli.main, "find", lambda stack: made)
+    return made
+
+
+def test_a_request_is_resumed_with_its_ids_alone(target: FakeTarget) -> None:
+    target.cases().create(PROJECT, REQUEST, "erasure", "sub_x", 1_800_000_000)
+    result = CliRunner().invoke(chatapi_cli.main.app, ["requests", "resume", PROJECT, REQUEST, "--json"])
+    assert (result.exit_code, json.loads(result.output)) == (0, {"resumed": REQUEST, "was": "received"})
+    [started] = target.started
+    assert json.loads(started["input"]) == {"project": PROJECT, "request": REQUEST}
+
+
+def test_a_request_that_is_not_there_is_not_said_to_be_resumed(target: FakeTarget) -> None:
+    result = CliRunner().invoke(chatapi_cli.main.app, ["requests", "resume", PROJECT, REQUEST])
+    assert result.exit_code == 1
+    assert "no such request" in result.output
+    assert not target.started
+
+
+def test_a_certificate_that_does_not_hold_is_said_so_to_scripts_too(tmp_path: Path) -> None:
+    file = tmp_path / "certificate.json"
+    file.write_text("{}")
+    words = ["verify", str(file), "--jwks", str(file), "--json"]
+    result = CliRunner().invoke(chatapi_cli.main.app, words)
+    assert (result.exit_code, json.loads(result.output)) == (1, {"valid": False, "findings": ["not a certificate"]})
