@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
 from account.requests import KeyCreate, KeyRotate, parse
 from account.service import Keys
-from chatapi.buffered import JSON, answered, body_of
-from chatapi.errors import AddressNotAllowed, ApiError, Forbidden, NotFound
+from chatapi.buffered import JSON, answered, body_of, resolver
+from chatapi.errors import AddressNotAllowed, Forbidden
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
 
-app = APIGatewayRestResolver()
+app = resolver()
 _keys: Keys | None = None
 
 
@@ -75,18 +75,6 @@ def revoke(key_id: str) -> Response[str]:
     """End a key."""
     project, _ = _caller()
     return _json(_service().revoke(project, key_id))
-
-
-def _refuse(error: ApiError) -> Response[str]:
-    return Response(error.status, JSON, error.body().decode(), headers=dict(error.headers))
-
-
-app.exception_handler(ApiError)(_refuse)
-
-
-@app.not_found
-def _no_route(error: Exception) -> Response[str]:
-    return _refuse(NotFound("No such route. The routes are listed in /openapi.json."))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

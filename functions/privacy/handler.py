@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import Response
 
-from chatapi.buffered import JSON, answered, body_of
-from chatapi.errors import AddressNotAllowed, ApiError, Forbidden, NotFound
+from chatapi.buffered import JSON, answered, body_of, resolver
+from chatapi.errors import AddressNotAllowed, Forbidden, NotFound
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
 from privacy.requests import parse, show
 from privacy.service import Rights
 
 _OPENAPI = Path(__file__).parent / "openapi.json"
 
-app = APIGatewayRestResolver()
+app = resolver()
 _rights: Rights | None = None
 
 
@@ -101,18 +101,6 @@ def openapi() -> Response[str]:
     if not _OPENAPI.is_file():
         raise NotFound
     return _json(_OPENAPI.read_text(encoding="utf-8"))
-
-
-def _refuse(error: ApiError) -> Response[str]:
-    return Response(error.status, JSON, error.body().decode(), headers=dict(error.headers))
-
-
-app.exception_handler(ApiError)(_refuse)
-
-
-@app.not_found
-def _no_route(error: Exception) -> Response[str]:
-    return _refuse(NotFound("No such route. The routes are listed in /openapi.json."))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the buffered functions share: a proxy event's body, and an answer in the one shape whatever goes wrong."""
+"""What the buffered functions share: a body, the router, and an answer in the one shape whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+
 from chatapi.aws.errors import AwsError
 from chatapi.catalogue import read_policy
-from chatapi.errors import ApiError, BadRequest, InternalError, Unavailable
+from chatapi.errors import ApiError, BadRequest, InternalError, NotFound, Unavailable
 from chatapi.logs import log, log_error
 
 JSON = "application/json"
@@ -24,6 +26,21 @@ def body_of(event: Mapping[str, Any]) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("The body is not valid JSON.", code="invalid_json") from None
+
+
+def resolver() -> APIGatewayRestResolver:
+    """A router whose refusals, unknown routes included, have the one shape."""
+    app = APIGatewayRestResolver()
+
+    def refuse(error: ApiError) -> Response[str]:
+        return Response(error.status, JSON, error.body().decode(), headers=dict(error.headers))
+
+    def no_route(_: Exception) -> Response[str]:
+        return refuse(NotFound("No such route. The routes are listed in /openapi.json."))
+
+    app.exception_handler(ApiError)(refuse)
+    app.not_found(no_route)
+    return app
 
 
 def answered(function: str, request_id: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
