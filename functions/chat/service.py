@@ -6,7 +6,7 @@ import datetime
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chat import sse
 from chat.accounting import Account
@@ -47,6 +47,23 @@ class Answer:
     body: Iterator[bytes]
 
 
+class Started(NamedTuple):
+    """A generation that the provider has accepted, and what a surface needs to answer with it.
+
+    `handle` is the right to store, where it was asked for; `receipt` the headers that say what happens to the data.
+    """
+
+    model: Model
+    now: float
+    handle: SubjectHandle | None
+    generation: Generation
+    receipt: dict[str, str]
+
+
+Keep = Callable[[Started, Transcript], None]
+"""Stores what was generated, once it is whole. Called only where storing was asked for."""
+
+
 class Chat:
     """The service. `subject_of(project, kind, value)` names a data subject; `providers` finds a provider."""
 
@@ -72,6 +89,33 @@ class Chat:
 
         Raises ApiError until the provider has accepted: the status is committed only then.
         """
+        started = self.start(
+            request, size, caller, account, timeout, keep=lambda at, told: self._keep(at, head, request, told)
+        )
+        now, generation, receipt = started.now, started.generation, started.receipt
+        head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": request.model}
+        if request.stream:
+            receipt["content-type"] = "text/event-stream; charset=utf-8"
+            frames = sse.Frames(head["id"], head["created"], head["model"], usage=request.include_usage)
+            return Answer(receipt, Body(_events(generation, frames, usage=request.include_usage), generation))
+        receipt["content-type"] = "application/json"
+        return Answer(receipt, iter([_whole(generation, head)]))
+
+    def start(
+        self,
+        request: ChatRequest,
+        size: int,
+        caller: Verdict,
+        account: Account,
+        timeout: float,
+        *,
+        keep: Keep,
+        kind: str = "completion",
+    ) -> Started:
+        """The seam of every surface: all checks, the reservation, the right to store, the call, the disclosure.
+
+        `kind` is the kind of record that `keep` writes. Raises ApiError; afterwards the generation settles by itself.
+        """
         now = self._clock.now()
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
         model = self._registry.permitted(self._registry.get(request.model, caller.models), today)
@@ -89,21 +133,16 @@ class Chat:
             # The provider may have read the messages before it refused: that is a disclosure too.
             self._disclose(caller, subject, model, now, 0, 0)
             raise
-        head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": request.model}
         generation = Generation(
             stream,
             account,
             prompt_estimate,
-            keep=lambda transcript: self._keep(handle, head, request, transcript, generation),
+            keep=lambda transcript: keep(started, transcript) if handle else None,
             disclose=lambda tokens_in, tokens_out: self._disclose(caller, subject, model, now, tokens_in, tokens_out),
         )
-        receipt = {"data-handling": _receipt(model, expiry("completion", now) if handle else None)}
-        if request.stream:
-            receipt["content-type"] = "text/event-stream; charset=utf-8"
-            frames = sse.Frames(head["id"], head["created"], head["model"], usage=request.include_usage)
-            return Answer(receipt, Body(_events(generation, frames, usage=request.include_usage), generation))
-        receipt["content-type"] = "application/json"
-        return Answer(receipt, iter([_whole(generation, head)]))
+        receipt = {"data-handling": _receipt(model, expiry(kind, now) if handle else None)}
+        started = Started(model, now, handle, generation, receipt)
+        return started
 
     def _subject(self, request: ChatRequest, project: str) -> str:
         """The data subject: the end user that the request names, else the project's owner."""
@@ -144,22 +183,14 @@ class Chat:
         except ProviderUnavailable:
             raise Unavailable("The model is not available at the moment. Try again.", retry_after=2) from None
 
-    def _keep(
-        self,
-        handle: SubjectHandle | None,
-        head: dict[str, Any],
-        request: ChatRequest,
-        transcript: Transcript,
-        generation: Generation,
-    ) -> None:
-        if handle is None:
-            return
-        completion = _completion(head, transcript, generation.usage())
+    def _keep(self, at: Started, head: dict[str, Any], request: ChatRequest, transcript: Transcript) -> None:
+        assert at.handle
+        completion = _completion(head, transcript, at.generation.usage())
         completion["metadata"] = request.metadata or {}
         for name in ("temperature", "top_p", "seed", "tools", "tool_choice", "response_format"):
             completion[name] = getattr(request, name)
         body = json.dumps({"completion": completion, "messages": request.messages}, separators=(",", ":"))
-        self._completions.save(handle, head["id"], body.encode(), created=head["created"])
+        self._completions.save(at.handle, head["id"], body.encode(), created=head["created"])
 
     def _disclose(
         self, caller: Verdict, subject: str, model: Model, since: float, tokens_in: int, tokens_out: int
