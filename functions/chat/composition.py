@@ -19,6 +19,7 @@ from chatapi.secrets import Secrets
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
 from chatapi.store.dynamo import DynamoTable
+from chatapi.store.marks import Marks
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
@@ -48,7 +49,8 @@ def compose() -> Services:
         clock,
     )
     records = Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records")
-    completions = Completions(records, vault, clock)
+    requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    completions = Completions(records, vault, Marks(requests, clock), clock)
     model_url = os.environ.get("MODEL_URL", "")
     registry = Registry(setting("STAGE"), openai=_on_this_machine(model_url), region=here)
     projects = setting("PROJECTS_TABLE")

@@ -28,6 +28,7 @@ from chatapi.ids import completion_id
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
 from chatapi.store.dynamo import DynamoTable
+from chatapi.store.marks import Marks
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
@@ -62,7 +63,8 @@ class Stack:
         wraps = DynamoWraps(client, env["VAULT_TABLE"])
         self.vault = Vault(wraps, KmsKeys(AwsClient("kms", region=REGION), env["EPOCH_KEY"]), clock)
         records = Catalogued(DynamoTable(client, env["RECORDS_TABLE"]), "records")
-        self.completions, self.days = Completions(records, self.vault, clock), Days(records, clock)
+        marks = Marks(Catalogued(DynamoTable(client, env["REQUESTS_TABLE"]), "requests"), clock)
+        self.completions, self.days = Completions(records, self.vault, marks, clock), Days(records, clock)
 
     def _table(self, name: str) -> str:
         sort = {"VAULT_TABLE": None, "LEDGER_TABLE": "seq"}.get(name, "sk")

@@ -103,3 +103,24 @@ def test_a_numeric_sort_key_orders_by_number(make: Make) -> None:
         table.put({"pk": "l", "seq": seq})
     assert [item["seq"] for item in table.query("l")] == [1, 2, 10]
     assert [item["seq"] for item in table.query("l", descending=True, limit=1)] == [10]
+
+
+def test_many_items_are_read_by_key_and_the_expired_are_not(make: Make) -> None:
+    table = make()
+    table.put_all([{"pk": "a", "sk": f"{i:03d}", "pad": "x" * 90_000} for i in range(120)])
+    table.put({"pk": "a", "sk": "old", "ttl": 100})
+    found = table.get_all([("a", f"{i:03d}") for i in range(150)] + [("a", "old")])
+    assert sorted(item["sk"] for item in found) == [f"{i:03d}" for i in range(120)]
+    assert table.get_all([]) == []
+
+
+def test_a_put_may_expect_what_stands(make: Make) -> None:
+    table = make()
+    table.put({"pk": "a", "sk": "1", "rev": 1, "body": b"one"})
+    table.put({"pk": "a", "sk": "1", "rev": 2, "body": b"two"}, expect={"rev": 1})
+    for expect in ({"rev": 1}, {"rev": 2, "body": b"one"}, {"body": None}):
+        with pytest.raises(Collision) as caught:
+            table.put({"pk": "a", "sk": "1", "rev": 3}, expect=expect)
+        assert caught.value.item == {"pk": "a", "sk": "1", "rev": 2, "body": b"two"}
+    with pytest.raises(Collision):
+        table.put({"pk": "b", "sk": "1"}, expect={"rev": 1})

@@ -18,7 +18,9 @@ from chatapi.limits.admission import Debit, plan
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
 from chatapi.store.items import MemoryTable
+from chatapi.store.marks import Marks
 from chatapi.store.projects import NEVER
+from chatapi.store.records import Records
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.memory import MemoryKeys, MemoryWraps
 from chatapi.verdict import Verdict, estimate
@@ -44,7 +46,10 @@ class World:
         self.wraps, self.keys = MemoryWraps(), MemoryKeys()
         self.vault = Vault(self.wraps, self.keys, self.clock)
         records = Catalogued(self.rows, "records")
-        self.completions = Completions(records, self.vault, self.clock)
+        self.marked = MemoryTable(now=self.clock.now)
+        self.marks = Marks(Catalogued(self.marked, "requests"), self.clock)
+        self.completions = Completions(records, self.vault, self.marks, self.clock)
+        self.records = Records(records, self.vault, self.marks, self.clock)
         self.stored = StoredChats(self.completions)
         self.chat = Chat(
             registry=Registry("local", openai=True, region="eu-central-1"),

@@ -122,6 +122,13 @@ def test_the_certificates_term_is_the_records_backup() -> None:
     assert pitr["RecoveryPeriodInDays"] == read_policy("retention")["backups"]["records_days"]
 
 
+def test_a_mark_outlives_the_backup_it_guards_against_by_a_day() -> None:
+    days, backups = read_policy("retention")["days"], read_policy("retention")["backups"]
+    assert days["mark"] == backups["records_days"] + 1
+    marks = [s for n, s in statements() if n == "ChatPolicy" and "RequestsTable" in json.dumps(s["Resource"])]
+    assert [s["Condition"] for s in marks] == [{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "m#*"}}]
+
+
 def statements() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name, policy in of_type("AWS::IAM::Policy").items():
@@ -222,7 +229,8 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("AuthorizerPolicy", "ProjectsTable"): {"UpdateItem"},
         ("ChatPolicy", "ProjectsTable"): {"UpdateItem"},
         ("ChatPolicy", "VaultTable"): {"GetItem", "PutItem"},
-        ("ChatPolicy", "RecordsTable"): {"GetItem", "Query", "UpdateItem", "BatchWriteItem"},
+        ("ChatPolicy", "RecordsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
+        ("ChatPolicy", "RequestsTable"): {"BatchWriteItem"},
         ("PrivacyPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem"},
         ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
         ("ErasurePolicy", "VaultTable"): {"GetItem", "PutItem"},

@@ -10,7 +10,7 @@ from typing import Protocol
 from chatapi.catalogue import Kind, catalogue
 from chatapi.store.cases import Case
 from chatapi.store.items import Item, Key, Table
-from chatapi.store.keys import ALIAS, COMPLETION, UNDATED, alias_sk, completion_of, locator_pk, subject_pk
+from chatapi.store.keys import ALIAS, UNDATED, alias_sk, located_id, locator_pk, subject_pk
 from chatapi.vault import SubjectErased
 from privacy.tasks.ports import NotCovered, Ports
 
@@ -88,13 +88,14 @@ class Rows:
         """See Eraser."""
         found: Counter[str] = Counter()
         located: set[str] = set()
+        locatable = {name for name, kind in catalogue().kinds.items() if kind.located}
         for pk, page in self._pages(ports, case):
-            ids = {completion_of(row["sk"])[0] for row in page if row["sk"].startswith(COMPLETION)}
+            ids = {located_id(row["sk"]) for row in page if row["kind"] in locatable}
             located |= ids
             found.update(row["kind"] for row in page)
             if delete:
                 # The locators first: their ids come from the rows, so rows that are left find them again.
-                ports.records.delete_all([(locator_pk(case.project), completion_id) for completion_id in ids])
+                ports.records.delete_all([(locator_pk(case.project), one) for one in ids])
                 # An alias is written both ways: the other person's row names this one.
                 ports.records.delete_all(_reverse(case, pk, page))
                 ports.records.delete_all([(pk, row["sk"]) for row in page])

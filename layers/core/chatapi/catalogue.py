@@ -7,7 +7,7 @@ can forget a store.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -26,7 +26,8 @@ class NotInCatalogue(RuntimeError):
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of record, as policy/catalogue.toml describes it. `days`: its retention, None for the live ones."""
+    """One kind of record, as policy/catalogue.toml describes it. `days`: its retention, None for the live ones;
+    `located`: a locator row leads from a record's id to its data subject."""
 
     name: str
     store: str
@@ -38,6 +39,7 @@ class Kind:
     why: str
     encrypted: frozenset[str]
     days: int | None
+    located: bool = False
 
     def allows(self, field: str) -> bool:
         """Whether a field is named, exactly or by a pattern such as `r0_*`."""
@@ -87,6 +89,7 @@ def catalogue() -> Catalogue:
             why=kind.get("why", ""),
             encrypted=frozenset(kind.get("encrypted", ())),
             days=days.get(name),
+            located=kind.get("located", False),
         )
     return Catalogue(stores, kinds)
 
@@ -107,13 +110,14 @@ class Catalogued:
         self._kinds = {kind.name: kind for kind in catalogue().of_store(store)}
         # Reading and deleting need no gate; they are the table's own.
         self.get = table.get
+        self.get_all = table.get_all
         self.query = table.query
         self.delete_all = table.delete_all
 
-    def put(self, item: Item, *, absent: bool = False) -> None:
+    def put(self, item: Item, *, absent: bool = False, expect: Mapping[str, Any] | None = None) -> None:
         """See Table; NotInCatalogue where a kind or field is not named."""
         self._check(item)
-        self._table.put(item, absent=absent)
+        self._table.put(item, absent=absent, expect=expect)
 
     def put_all(self, items: Sequence[Item]) -> None:
         """See Table; NotInCatalogue before anything is written."""

@@ -23,7 +23,14 @@ LOCAL = {"smollm2-135m", "bedrock-smollm2-135m"}
 def test_models_at_another_host_are_not_offered(
     monkeypatch: pytest.MonkeyPatch, stage: str, url: str, offered: set[str]
 ) -> None:
-    for name in ("VAULT_TABLE", "RECORDS_TABLE", "PROJECTS_TABLE", "EPOCH_KEY", "SUBJECT_PEPPER_SECRET"):
+    for name in (
+        "VAULT_TABLE",
+        "RECORDS_TABLE",
+        "REQUESTS_TABLE",
+        "PROJECTS_TABLE",
+        "EPOCH_KEY",
+        "SUBJECT_PEPPER_SECRET",
+    ):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("STAGE", stage)

@@ -122,3 +122,17 @@ def test_a_subject_that_comes_back_opens_a_new_generation_which_survives(world: 
     # and another run of the finished case leaves it alone too
     world.erase(case)
     assert world.completions.load(PROJECT, returned[0]).body == b"hello"
+
+
+def test_records_of_every_kind_go_with_their_locators_children_and_chunks() -> None:
+    world = World()
+    handle = world.kept.writer(PROJECT, ALICE)
+    world.kept.put(handle, "conversation", [("conv_1", b"x" * 400_000)])
+    world.kept.put(handle, "item", [("msg_1", b"x"), ("msg_2", b"y" * 400_000)], parent="conv_1")
+    world.kept.put(world.kept.writer(PROJECT, BOB), "response", [("resp_1", b"z")])
+    case = world.case()
+    world.erase(case)
+    assert ("deleted", 6) in world.outcomes(case)["records"]  # two heads and two chunks, one head, one locator
+    assert world.rows_of(ALICE) == []
+    assert len(world.rows_of(BOB)) == 2
+    assert "residue" not in world.again(case).facts or not sum(world.again(case).get("residue").values())

@@ -15,6 +15,8 @@ from chatapi.store.cases import Case, Cases
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
 from chatapi.store.items import MemoryTable
+from chatapi.store.marks import Marks
+from chatapi.store.records import Records
 from chatapi.vault import Vault
 from chatapi.vault.memory import MemoryKeys, MemoryWraps
 from privacy.objects import MemoryObjects
@@ -79,7 +81,9 @@ class World:
         self.exports = MemoryObjects()
         self.signer = MemorySigner()
         self.vault = Vault(self.wraps, self.keys, self.clock)
-        self.completions = Completions(Catalogued(self.records, "records"), self.vault, self.clock)
+        records, marks = Catalogued(self.records, "records"), Marks(Catalogued(self.requests, "requests"), self.clock)
+        self.completions = Completions(records, self.vault, marks, self.clock)
+        self.kept = Records(records, self.vault, marks, self.clock)
         self.days = Days(Catalogued(self.records, "records"), self.clock)
         self.cases = Cases(Catalogued(self.requests, "requests"))
         self.ledger = Ledger(Catalogued(self.chain, "ledger"))

@@ -18,6 +18,7 @@ from chatapi.clock import Clock
 from chatapi.errors import NotFound
 from chatapi.store.items import Item, Key, Table
 from chatapi.store.keys import COMPLETION, chunk_attribute, completion_sk, locator_pk, subject_pk
+from chatapi.store.marks import Marks
 from chatapi.vault import SubjectErased, SubjectFrozen, SubjectHandle, Vault
 
 CHUNK_BYTES = 350 * 1024
@@ -33,11 +34,12 @@ class Stored(NamedTuple):
 
 
 class Completions:
-    """The repository. `table` is the catalogued Records table."""
+    """The repository. `table`: catalogued Records; `marks` keeps what was deleted out of restored backups."""
 
-    def __init__(self, table: Table, vault: Vault, clock: Clock) -> None:
+    def __init__(self, table: Table, vault: Vault, marks: Marks, clock: Clock) -> None:
         self._table = table
         self._vault = vault
+        self._marks = marks
         self._clock = clock
 
     def open_for(self, project: str, subject: str) -> SubjectHandle:
@@ -90,7 +92,9 @@ class Completions:
 
     def delete(self, project: str, completion_id: str) -> None:
         """Delete it: NotFound where it is not this project's."""
-        self._remove(self._locator(project, completion_id))
+        locator = self._locator(project, completion_id)
+        self._marks.gone(_keys(locator))
+        self._remove(locator)
 
     def list(
         self,
@@ -112,7 +116,7 @@ class Completions:
 
     def _all(self, project: str, after: str | None, descending: bool) -> Iterator[Stored]:
         while True:
-            page = self._table.query(locator_pk(project), after=after, limit=_PAGE, descending=descending)
+            page = self._table.query(locator_pk(project), "chatcmpl-", after=after, limit=_PAGE, descending=descending)
             for locator in page:
                 try:
                     yield self._open(locator)
@@ -142,7 +146,11 @@ class Completions:
         return Stored(locator["sk"], b"".join(parts))
 
     def _remove(self, locator: Item) -> None:
-        project = locator["pk"].partition("#")[2]
-        pk = subject_pk(project, locator["subject"], locator["generation"])
-        keys: list[Key] = [(pk, completion_sk(locator["sk"], index)) for index in range(locator["chunks"])]
-        self._table.delete_all([*keys, (locator["pk"], locator["sk"])])
+        self._table.delete_all(_keys(locator))
+
+
+def _keys(locator: Item) -> list[Key]:
+    project = locator["pk"].partition("#")[2]
+    pk = subject_pk(project, locator["subject"], locator["generation"])
+    chunks: list[Key] = [(pk, completion_sk(locator["sk"], index)) for index in range(locator["chunks"])]
+    return [*chunks, (locator["pk"], locator["sk"])]

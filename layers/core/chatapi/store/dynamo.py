@@ -14,6 +14,7 @@ from chatapi.aws.errors import AwsError, AwsUnavailable
 from chatapi.store.items import Change, Collision, Item, Key
 
 _BATCH = 25
+_READS = 100
 _ROUNDS = 6
 
 
@@ -55,12 +56,29 @@ class DynamoTable:
         request = {"TableName": self._name, "Key": self._key(pk, sk), "ConsistentRead": True}
         return self._live(self._client.call("GetItem", request).get("Item"))
 
-    def put(self, item: Item, *, absent: bool = False) -> None:
+    def get_all(self, keys: Sequence[Key]) -> list[Item]:
+        """See Table. What DynamoDB leaves unprocessed (16 MB a call, or a throttle) is asked for again."""
+        found: list[Item] = []
+        for start in range(0, len(keys), _READS):
+            wanted = [self._key(*key) for key in keys[start : start + _READS]]
+            waits = 0
+            while wanted:
+                request = {"RequestItems": {self._name: {"Keys": wanted, "ConsistentRead": True}}}
+                answer = self._client.call("BatchGetItem", request)
+                wires = answer.get("Responses", {}).get(self._name, [])
+                found += [item for wire in wires if (item := self._live(wire))]
+                wanted = (answer.get("UnprocessedKeys") or {}).get(self._name, {}).get("Keys", [])
+                if wanted and not wires:
+                    waits = self._wait(waits)
+        return found
+
+    def put(self, item: Item, *, absent: bool = False, expect: Mapping[str, Any] | None = None) -> None:
         """See Table."""
         request: dict[str, Any] = {"TableName": self._name, "Item": to_item(item)}
-        if absent:
-            request["ConditionExpression"] = "attribute_not_exists(pk)"
-            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        words = _Words()
+        conditions = [*(["attribute_not_exists(pk)"] if absent else []), *words.conditions(expect or {})]
+        if conditions:
+            request |= words.request() | _on(conditions)
         self._conditional("PutItem", request)
 
     def put_all(self, items: Sequence[Item]) -> None:
@@ -73,30 +91,23 @@ class DynamoTable:
 
     def _batches(self, writes: list[dict[str, Any]]) -> None:
         for start in range(0, len(writes), _BATCH):
-            left = {self._name: writes[start : start + _BATCH]}
-            for attempt in range(_ROUNDS):
+            left, waits = {self._name: writes[start : start + _BATCH]}, 0
+            while left:
                 left = self._client.call("BatchWriteItem", {"RequestItems": left}).get("UnprocessedItems") or {}
-                if not left:
-                    break
-                self._sleep(0.05 * 2**attempt)
-            else:
-                raise AwsUnavailable("UnprocessedItems")
+                if left:
+                    waits = self._wait(waits)
+
+    def _wait(self, waits: int) -> int:
+        """The pause before what was left unprocessed is sent again; AwsUnavailable after the last one."""
+        if waits == _ROUNDS:
+            raise AwsUnavailable("UnprocessedItems")
+        self._sleep(0.05 * 2**waits)
+        return waits + 1
 
     def update(self, pk: str, sk: str | None, change: Change) -> Item:
         """See Table."""
-        names: dict[str, str] = {}
-        known: dict[str, str] = {}
-        values: dict[str, Any] = {}
-
-        def name(attribute: str) -> str:
-            placeholder = known.setdefault(attribute, f"#n{len(known)}")
-            names[placeholder] = attribute
-            return placeholder
-
-        def value(plain: Any) -> str:
-            values[f":v{len(values)}"] = to_av(plain)
-            return f":v{len(values) - 1}"
-
+        words = _Words()
+        name, value = words.name, words.value
         sets = [f"{name(k)} = {value(v)}" for k, v in change.put.items()]
         sets += [f"{(n := name(k))} = if_not_exists({n}, {value(v)})" for k, v in change.default.items()]
         parts = ["SET " + ", ".join(sets)] if sets else []
@@ -104,26 +115,16 @@ class DynamoTable:
             parts.append("ADD " + ", ".join(f"{name(k)} {value(v)}" for k, v in change.add.items()))
         if change.drop:
             parts.append("REMOVE " + ", ".join(name(k) for k in change.drop))
-        conditions = []
-        for attribute, wanted in change.expect.items():
-            if wanted is None:
-                conditions.append(f"attribute_not_exists({name(attribute)})")
-            elif isinstance(wanted, frozenset):
-                conditions.append(f"{name(attribute)} IN ({', '.join(value(v) for v in sorted(wanted))})")
-            else:
-                conditions.append(f"{name(attribute)} = {value(wanted)}")
+        conditions = words.conditions(change.expect)
         request: dict[str, Any] = {
             "TableName": self._name,
             "Key": self._key(pk, sk),
             "UpdateExpression": " ".join(parts),
-            "ExpressionAttributeNames": names,
             "ReturnValues": "ALL_NEW",
+            **words.request(),
         }
-        if values:
-            request["ExpressionAttributeValues"] = values
         if conditions:
-            request["ConditionExpression"] = " AND ".join(conditions)
-            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+            request |= _on(conditions)
         return from_item(self._conditional("UpdateItem", request)["Attributes"])
 
     def _conditional(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -168,3 +169,42 @@ class DynamoTable:
             if "LastEvaluatedKey" not in page or (limit is not None and len(found) >= limit):
                 return found[:limit]
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+class _Words:
+    """The placeholders of one request's expressions: attribute names and values never stand in them."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+
+    def name(self, attribute: str) -> str:
+        return self._names.setdefault(attribute, f"#n{len(self._names)}")
+
+    def value(self, plain: Any) -> str:
+        self._values[f":v{len(self._values)}"] = to_av(plain)
+        return f":v{len(self._values) - 1}"
+
+    def conditions(self, expect: Mapping[str, Any]) -> list[str]:
+        found = []
+        for attribute, wanted in expect.items():
+            if wanted is None:
+                found.append(f"attribute_not_exists({self.name(attribute)})")
+            elif isinstance(wanted, frozenset):
+                found.append(f"{self.name(attribute)} IN ({', '.join(self.value(v) for v in sorted(wanted))})")
+            else:
+                found.append(f"{self.name(attribute)} = {self.value(wanted)}")
+        return found
+
+    def request(self) -> dict[str, Any]:
+        request: dict[str, Any] = {}
+        if self._names:
+            request["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in self._names.items()}
+        if self._values:
+            request["ExpressionAttributeValues"] = self._values
+        return request
+
+
+def _on(conditions: list[str]) -> dict[str, Any]:
+    """A refusal brings the item as it stands, so that the caller need not read it."""
+    return {"ConditionExpression": " AND ".join(conditions), "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}

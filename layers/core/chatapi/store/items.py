@@ -45,8 +45,12 @@ class Table(Protocol):
         """The item, or None. Items past their `ttl` do not exist (TTL deletion is lazy, so reads filter)."""
         ...
 
-    def put(self, item: Item, *, absent: bool = False) -> None:
-        """Write an item; with `absent`, Collision where one stands."""
+    def get_all(self, keys: Sequence[Key]) -> list[Item]:
+        """The items of up to any number of distinct keys that are there and not past their `ttl`, in no order."""
+        ...
+
+    def put(self, item: Item, *, absent: bool = False, expect: Mapping[str, Any] | None = None) -> None:
+        """Write an item; Collision where one stands (`absent`), or does not stand as `expect` says (see Change)."""
         ...
 
     def put_all(self, items: Sequence[Item]) -> None:
@@ -94,11 +98,16 @@ class MemoryTable:
         """See Table."""
         return self._live(self.rows.get((pk, sk)))
 
-    def put(self, item: Item, *, absent: bool = False) -> None:
+    def get_all(self, keys: Sequence[Key]) -> list[Item]:
+        """See Table."""
+        return [item for key in keys if (item := self._live(self.rows.get(key)))]
+
+    def put(self, item: Item, *, absent: bool = False, expect: Mapping[str, Any] | None = None) -> None:
         """See Table."""
         key = self._key(item)
         if absent and key in self.rows:
-            raise Collision(self._live(self.rows[key]))
+            raise Collision(copy.deepcopy(self.rows[key]))
+        _expected(self.rows.get(key), expect or {})
         self.rows[key] = copy.deepcopy(item)
 
     def put_all(self, items: Sequence[Item]) -> None:
@@ -109,10 +118,7 @@ class MemoryTable:
     def update(self, pk: str, sk: str | None, change: Change) -> Item:
         """See Table."""
         item = self.rows.get((pk, sk))
-        for name, wanted in change.expect.items():
-            have = (item or {}).get(name)
-            if have not in wanted if isinstance(wanted, frozenset) else have != wanted:
-                raise Collision(copy.deepcopy(item))
+        _expected(item, change.expect)
         new = item or {"pk": pk, **({self._sort: sk} if self._sort else {})}
         new.update(copy.deepcopy(dict(change.put)))
         for name, value in change.default.items():
@@ -146,3 +152,10 @@ class MemoryTable:
             found = [k for k in found if (k[1] < after if descending else k[1] > after)]  # type: ignore[operator]
         items = [item for k in found if (item := copy.deepcopy(self.rows[k]) if expired else self._live(self.rows[k]))]
         return items[:limit]
+
+
+def _expected(item: Item | None, expect: Mapping[str, Any]) -> None:
+    for name, wanted in expect.items():
+        have = (item or {}).get(name)
+        if have not in wanted if isinstance(wanted, frozenset) else have != wanted:
+            raise Collision(copy.deepcopy(item))

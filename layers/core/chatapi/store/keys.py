@@ -4,12 +4,15 @@
 policy/processors.toml, so no part holds the separator and every key parses in one way.
 
     Records     s#{project}#{subject}#{generation}   completion#{id}#{chunk}     generation: a number
+                s#{project}#{subject}#{generation}   {kind}#{id}                 other encrypted records: their heads
+                s#{project}#{subject}#{generation}   {kind}#{parent}#{id}        and #{revision}#{chunk} behind those
                 s#{project}#{subject}#-              day#{date}#{recipient}      rows without a generation
                 s#{project}#{subject}#-              alias#{subject}
                 s#{project}#{subject}#hold           {case}#{id}#{chunk}         rows kept under a legal hold
-                l#{project}                          {completion id}             locators
+                l#{project}                          {id}                        locators
     Requests    r#{project}                          {case}
                 h#{project}#{subject}                {hold}
+                m#{digest}                           -                           marks of what was deleted on its own
 """
 
 from __future__ import annotations
@@ -34,6 +37,17 @@ def subject_pk(project: str, subject: str, generation: int | str) -> str:
 def completion_sk(completion_id: str, index: int) -> str:
     """The sort key of chunk `index` (from 0) of a stored completion."""
     return f"{COMPLETION}{completion_id}#{index:04d}"
+
+
+def record_sk(kind: str, record_id: str, parent: str = "") -> str:
+    """The sort key of a record's head; of an empty id, what the keys of the kind (or of the parent's children) begin
+    with."""
+    return f"{kind}#{parent}#{record_id}" if parent else f"{kind}#{record_id}"
+
+
+def located_id(sk: str) -> str:
+    """The id that a locator leads to, from the sort key of any row of a located kind."""
+    return sk.split("#", 2)[1]
 
 
 def completion_of(sk: str) -> tuple[str, int]:
@@ -75,6 +89,11 @@ def locator_pk(project: str) -> str:
 def case_pk(project: str) -> str:
     """The partition of a project's data-rights cases."""
     return f"r#{project}"
+
+
+def mark_pk(digest: str) -> str:
+    """The partition of the mark of a deleted row."""
+    return f"m#{digest}"
 
 
 def hold_pk(project: str, subject: str) -> str:

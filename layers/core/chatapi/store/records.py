@@ -1,0 +1,282 @@
+"""The one way in for personal data: encrypted records of any kind, under a data subject's handle.
+
+    handle = records.writer(project, subject)                   # the right to write; SubjectFrozen during an erasure
+    records.put(handle, "conversation", [(id, body)])           # new records: one batch, then the generation check
+    handle, record = records.find(project, "conversation", id)  # by id alone, where the kind is `located`
+    record = records.update(handle, record, new_body)           # Stale where somebody else wrote first
+    page, more = records.page(handle, "item", parent=id, after=cursor, limit=20)
+    records.delete(handle, "conversation", id, children=("item",))
+
+A body is bytes of any size; what they mean is the caller's codec (`json.dumps` of a wire model). A kind needs an entry
+in policy/catalogue.toml (store `records`, fields pk, sk, kind, rev, chunks, write, body, ttl; `located = true` where
+records are asked for by id alone) and a term in policy/retention.toml; export, erasure and retention follow from those.
+
+    head     s#{project}#{subject}#{generation}   {kind}#{id}  or  {kind}#{parent}#{id}     body: chunk 0
+    chunks   the same partition                   the head's key, #{write}#{index}          body: chunks 1, 2, …
+    locator  l#{project}                          {id}                                      of located kinds
+
+A body above 350 KB lies in several rows (an item has at most 400 KB). Chunks carry the random name of their write in
+their key, and the head is written last and on condition of the revision before, so an update shows as a whole or not
+at all. Key, index, count, write and revision are in the encryption context: what is moved or mixed does not open.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import groupby
+
+from chatapi.catalogue import catalogue, expiry
+from chatapi.clock import Clock
+from chatapi.errors import Conflict, NotFound
+from chatapi.store.items import Collision, Item, Key, Table
+from chatapi.store.keys import locator_pk, record_sk
+from chatapi.store.marks import Marks
+from chatapi.store.sealed import Record, chunks_of, locator_of, opened, partition, rows_of
+from chatapi.vault import SubjectFrozen, SubjectHandle, Vault
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_RACES = 3
+_PAGE = 50  # rows, of up to 350 KB
+
+
+class Stale(Conflict):
+    """409: the record was changed since it was read. Read it again, and decide again."""
+
+    code = "revision_conflict"
+    message = "The resource was changed by another request at the same time. Read it again, then repeat the change."
+
+
+class Records:
+    """The repository. `table` is the catalogued Records table.
+
+    What each method costs in calls: docs/vault.md. Ids have letters, digits, `_` and `-`; ValueError for others where
+    something is written, NotFound where it is asked for.
+    """
+
+    def __init__(self, table: Table, vault: Vault, marks: Marks, clock: Clock) -> None:
+        self._table = table
+        self._vault = vault
+        self._marks = marks
+        self._clock = clock
+
+    def writer(self, project: str, subject: str) -> SubjectHandle:
+        """The right to store for a subject, asked for before any work is done: SubjectFrozen during an erasure."""
+        return self._vault.writer(project, subject)
+
+    def find(self, project: str, kind: str, record_id: str) -> tuple[SubjectHandle, Record]:
+        """A record of a located kind by its id: NotFound where it is not this project's, SubjectErased where its key is
+        gone. The handle serves further calls of the same request."""
+        locator = self._table.get(locator_pk(project), record_id) if _ID.fullmatch(record_id) else None
+        if locator is None:
+            raise NotFound
+        handle = self._vault.reader(project, locator["subject"], locator["generation"])
+        return handle, self.get(handle, kind, record_id)
+
+    def put(
+        self,
+        handle: SubjectHandle,
+        kind: str,
+        bodies: Sequence[tuple[str, bytes]],
+        *,
+        parent: str = "",
+        created: float | None = None,
+        ceiling_days: int | None = None,
+        until: int | None = None,
+        absent: bool = False,
+    ) -> list[Record]:
+        """Write new records, (id, body) each, under fresh random ids; with `absent` under any, Stale where one stands.
+
+        They expire by the kind's term, counted from `created` (now where not given); `ceiling_days` and `until` (POSIX
+        seconds: the parent's end) can only tighten it. On any failure everything is taken back.
+        """
+        ttl = min(expiry(kind, self._clock.now() if created is None else created, ceiling_days), until or 1 << 62)
+        rows, heads, made = list[Item](), list[Item](), list[Record]()
+        for record_id, body in bodies:
+            _checked(record_id, parent)
+            head, *chunks = rows_of(handle, Record(kind, record_id, parent, 1, body, ttl))
+            heads.append(head)
+            rows += chunks
+            made.append(Record(kind, record_id, parent, 1, body, ttl))
+        locators = [locator_of(handle, record) for record in made] if catalogue().kinds[kind].located else []
+        done: list[Item] = []
+        try:
+            for head in heads if absent else ():
+                self._create(head)
+                done.append(head)
+            rest = [*rows, *([] if absent else heads), *locators]
+            done += rest
+            self._table.put_all(rest)
+            self._check(handle)
+        except BaseException:
+            self._table.delete_all([(row["pk"], row["sk"]) for row in done])
+            raise
+        return made
+
+    def get(self, handle: SubjectHandle, kind: str, record_id: str, *, parent: str = "") -> Record:
+        """One record. NotFound where there is none, or it has expired."""
+        _asked(record_id, parent)
+        for _ in range(_RACES):
+            head = self._table.get(partition(handle), record_sk(kind, record_id, parent))
+            if head is None:
+                break
+            with suppress(NotFound):  # an update took the chunks away between the two reads
+                return self._opened(handle, record_id, parent, head)
+        raise NotFound
+
+    def get_many(self, handle: SubjectHandle, kind: str, ids: Sequence[str], *, parent: str = "") -> list[Record]:
+        """Those of `ids` that are there, in the order of `ids`; 100 a call."""
+        wanted = {record_sk(kind, one, parent): one for one in ids if _ID.fullmatch(one)}
+        heads = {row["sk"]: row for row in self._table.get_all([(partition(handle), sk) for sk in wanted])}
+        return [self._opened(handle, one, parent, heads[sk]) for sk, one in wanted.items() if sk in heads]
+
+    def page(
+        self,
+        handle: SubjectHandle,
+        kind: str,
+        *,
+        parent: str = "",
+        after: str | None = None,
+        limit: int = 20,
+        descending: bool = False,
+    ) -> tuple[list[Record], bool]:
+        """A page of a kind, or of the children of `parent`, in the order of their ids, past the id `after`; and whether
+        there is more. A record that was cut off in the middle of being written is not in it."""
+        _asked(after or "-", parent)
+        found: list[Record] = []
+        for record_id, rows in self._groups(handle, kind, parent, after, limit, descending):
+            head = next((row for row in rows if row["sk"] == record_sk(kind, record_id, parent)), None)
+            if head is None or record_id == after:
+                continue
+            if len(found) == limit:
+                return found, True
+            try:
+                found.append(self._opened(handle, record_id, parent, head, rows))
+            except NotFound:
+                continue
+        return found, False
+
+    def update(self, handle: SubjectHandle, record: Record, body: bytes) -> Record:
+        """Replace the body of `record`, as it was read; its term stays. Stale where it was changed or deleted since.
+
+        Where an erasure came in between the former body is put back, for the case that the erasure is cancelled, and
+        SubjectFrozen is raised; a row that the erasure has deleted already stays deleted.
+        """
+        new = record._replace(revision=record.revision + 1, body=body)
+        standing = self._standing(handle, record)
+        head, *chunks = rows_of(handle, new)
+        self._marks.gone([(row["pk"], row["sk"]) for row in standing], record.revision)
+        try:
+            self._table.put_all(chunks)
+            self._exchange(head, record.revision)
+            self._check(handle)
+        except BaseException:
+            # Unknown whether the head was written: back to what stood, and only then away with the chunks. Where the
+            # store does not answer that either, they stay and expire, and the record is whole in either state.
+            with suppress(Collision):  # not written, or deleted by the erasure, or replaced by a later writer
+                self._table.put(standing[0], expect={"rev": head["rev"], "body": head["body"]})
+            self._table.delete_all([(row["pk"], row["sk"]) for row in chunks])
+            raise
+        self._table.delete_all([(row["pk"], row["sk"]) for row in standing[1:]])
+        return new
+
+    def delete(
+        self, handle: SubjectHandle, kind: str, record_id: str, *, parent: str = "", children: Sequence[str] = ()
+    ) -> None:
+        """Delete a record with all its chunks, and of the kinds in `children` all whose parent it is. Marks are left,
+        so that no backup brings it back. Nothing happens where it is not there. Pages: memory is bounded."""
+        _asked(record_id, parent)
+        pk, project = partition(handle), handle.project
+        own = record_sk(kind, record_id, parent)
+        locator: list[Key] = [(locator_pk(project), record_id)] if catalogue().kinds[kind].located else []
+        # Locator and head first: from there on nobody reads it, however large the rest.
+        self._gone([*locator, (pk, own)])
+        for prefix in (own + "#", *(record_sk(child, "", record_id) for child in children)):
+            after: str | None = None
+            while rows := self._table.query(pk, prefix, after=after, limit=_PAGE, expired=True):
+                after = rows[-1]["sk"]
+                self._gone([(pk, row["sk"]) for row in rows])
+
+    def _gone(self, keys: Sequence[Key]) -> None:
+        self._marks.gone(keys)
+        self._table.delete_all(keys)
+
+    def _create(self, head: Item) -> None:
+        try:
+            self._table.put(head, absent=True)
+        except Collision as error:
+            standing = error.item or {}
+            if standing.get("ttl", 1 << 62) <= self._clock.now():  # it does not exist any more, TTL is only slow
+                self._exchange(head, standing["rev"])
+            else:
+                _unless_ours(error, head)
+
+    def _exchange(self, head: Item, revision: int) -> None:
+        try:
+            self._table.put(head, expect={"rev": revision})
+        except Collision as error:
+            _unless_ours(error, head)
+
+    def _check(self, handle: SubjectHandle) -> None:
+        """The generation check after every write (docs/vault.md)."""
+        if not self._vault.still_open(handle):
+            raise SubjectFrozen
+
+    def _standing(self, handle: SubjectHandle, record: Record) -> list[Item]:
+        """The rows of `record` as they stand, head first. Stale where it is another revision by now, or gone."""
+        head = self._table.get(partition(handle), record_sk(record.kind, record.id, record.parent))
+        if head is None or head["rev"] != record.revision:
+            raise Stale
+        return [head, *(self._table.query(head["pk"], chunks_of(head)) if head["chunks"] > 1 else ())]
+
+    def _groups(
+        self, handle: SubjectHandle, kind: str, parent: str, after: str | None, limit: int, descending: bool
+    ) -> Iterator[tuple[str, list[Item]]]:
+        """Record by record all its rows: heads and chunks of one record lie side by side."""
+        prefix = record_sk(kind, "", parent)
+        cursor = record_sk(kind, after, parent) if after else None
+        size = min(limit + 2, _PAGE)
+
+        def rows() -> Iterator[Item]:
+            start = cursor
+            while True:
+                page = self._table.query(partition(handle), prefix, after=start, limit=size, descending=descending)
+                yield from page
+                if len(page) < size:
+                    return
+                start = page[-1]["sk"]
+
+        for record_id, group in groupby(rows(), key=lambda row: str(row["sk"][len(prefix) :].partition("#")[0])):
+            yield record_id, list(group)
+
+    def _opened(
+        self, handle: SubjectHandle, record_id: str, parent: str, head: Item, rows: Sequence[Item] = ()
+    ) -> Record:
+        """The record of a head. Its chunks are looked for in `rows`, and asked for where they are not all there."""
+        parts = [head]
+        if head["chunks"] > 1:
+            prefix = chunks_of(head)
+            parts += sorted((row for row in rows if row["sk"].startswith(prefix)), key=lambda row: str(row["sk"]))
+            if len(parts) != head["chunks"]:
+                parts = [head, *self._table.query(partition(handle), prefix)]
+        record = opened(handle, record_id, parent, parts)
+        if record is None:
+            raise NotFound
+        return record
+
+
+def _unless_ours(error: Collision, head: Item) -> None:
+    """A write whose answer was lost is sent again by the client and collides with itself: the salt tells."""
+    if (error.item or {}).get("body") != head["body"]:
+        raise Stale from None
+
+
+def _checked(*ids: str) -> None:
+    if not all(_ID.fullmatch(one) for one in ids if one) or not ids[0]:
+        raise ValueError("an id has other characters than letters, digits, _ and -")
+
+
+def _asked(*ids: str) -> None:
+    if not all(_ID.fullmatch(one) for one in ids if one) or not ids[0]:
+        raise NotFound
