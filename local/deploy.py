@@ -97,7 +97,8 @@ def deploy(processes: Processes, settings: Settings, model_url: str) -> None:
 
 
 def _overrides(parameters: Mapping[str, str]) -> list[str]:
-    return [f"{name}={value}" for name, value in parameters.items()]
+    # SAM CLI splits at spaces outside quotes: a schedule has one.
+    return [f'{name}="{value}"' if " " in value else f"{name}={value}" for name, value in parameters.items()]
 
 
 def _sam_environment(settings: Settings) -> dict[str, str]:

@@ -122,6 +122,8 @@ def template_parameters(model_url: str) -> dict[str, str]:
         "ModelUrl": model_url,
         # The second residue scan of an erasure comes soon, so that a developer sees the whole workflow end.
         "LateWriterSeconds": "5",
+        # MiniStack's EventBridge runs schedules too; nobody waits an hour to see a first number.
+        "UsageSchedule": "rate(1 minute)",
     }
 
 

@@ -163,6 +163,37 @@ def requests_resume(
 
 
 @app.command()
+def usage(
+    project: Project,
+    start: Annotated[str | None, typer.Option(help="First day, like 2026-11-01 (UTC); default: 30 days.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last day; default: today.")] = None,
+    group_by: Annotated[str, typer.Option(help="Some of day, key, model, with commas.")] = "day,key,model",
+    stack: Stack = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """What a project used, by day, key and model."""
+    from chatapi.usage import GROUPS, BadPeriod, days_between, report, to_csv
+    from chatapi_cli.usage import table
+
+    groups = group_by.split(",")
+    if not set(groups) <= set(GROUPS):
+        fail("--group-by is one or more of day, key, model")
+    try:
+        dates = days_between(start, end, time.time())
+    except BadPeriod as error:
+        fail(str(error))
+    rows, gathered = find(stack).usage().read(project, dates)
+    lines = report(rows, groups)
+    if as_csv:
+        typer.echo(to_csv(lines, groups), nl=False)
+    elif as_json:
+        typer.echo(json.dumps({"project_id": project, "gathered_at": gathered, "data": lines}))
+    else:
+        typer.echo(table(lines, gathered))
+
+
+@app.command()
 def verify(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What GET …/certificate returned.")],
     jwks: Annotated[

@@ -16,6 +16,7 @@ from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.projects import Projects
+from chatapi.store.usage import UsageRows
 
 
 class TargetError(Exception):
@@ -47,13 +48,19 @@ class Target:
     def projects(self) -> Projects:
         """The operators' side of the Projects table."""
         secrets, clock = Secrets(self.client("secretsmanager")), SystemClock()
-        table = DynamoTable(self.client("dynamodb"), self.output("ProjectsTable"), sort=None)
         return Projects(
-            Catalogued(table, "projects"),
+            self._projects_table(),
             mint=secrets.get(self.output("MintSecret")),
             pepper=secrets.get(self.output("KeyPepperSecret")),
             clock=clock,
         )
+
+    def usage(self) -> UsageRows:
+        """What the projects used."""
+        return UsageRows(self._projects_table())
+
+    def _projects_table(self) -> Catalogued:
+        return Catalogued(DynamoTable(self.client("dynamodb"), self.output("ProjectsTable"), sort=None), "projects")
 
     def cases(self) -> Cases:
         """The data-rights requests."""

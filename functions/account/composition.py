@@ -1,8 +1,9 @@
-"""The composition root of the self-service of keys: it alone knows which adapter stands behind which port."""
+"""The composition root of a project's self-service: it alone knows which adapter stands behind which port."""
 
 from __future__ import annotations
 
-from account.service import Keys
+from account.service import Keys, Services
+from account.usage import Usage
 from chatapi.aws.client import AwsClient
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
@@ -10,19 +11,19 @@ from chatapi.environment import region, setting
 from chatapi.secrets import Secrets
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.projects import Projects
+from chatapi.store.usage import UsageRows
 
 
-def compose() -> Keys:
+def compose() -> Services:
     """Wire everything from the environment."""
     here, clock = region(), SystemClock()
     secrets = Secrets(AwsClient("secretsmanager", region=here))
-    table = DynamoTable(AwsClient("dynamodb", region=here), setting("PROJECTS_TABLE"), sort=None, now=clock.now)
-    return Keys(
-        Projects(
-            Catalogued(table, "projects"),
-            mint=secrets.get(setting("MINT_SECRET")),
-            pepper=secrets.get(setting("KEY_PEPPER_SECRET")),
-            clock=clock,
-        ),
-        clock,
+    dynamodb = AwsClient("dynamodb", region=here)
+    table = Catalogued(DynamoTable(dynamodb, setting("PROJECTS_TABLE"), sort=None, now=clock.now), "projects")
+    projects = Projects(
+        table,
+        mint=secrets.get(setting("MINT_SECRET")),
+        pepper=secrets.get(setting("KEY_PEPPER_SECRET")),
+        clock=clock,
     )
+    return Services(Keys(projects, clock), Usage(UsageRows(table), clock))

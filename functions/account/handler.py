@@ -1,4 +1,5 @@
-"""Entry point of the self-service of keys: parse, call one method of the service, answer. Errors take the one shape."""
+"""Entry point of a project's self-service, its keys and its usage: parse, call one method of a service, answer. Errors
+take the one shape."""
 
 from __future__ import annotations
 
@@ -8,23 +9,24 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from account.requests import KeyCreate, KeyRotate, parse
-from account.service import Keys
+from account.service import Services
+from account.usage import parse_query
 from chatapi.buffered import JSON, answered, body_of, resolver
 from chatapi.errors import AddressNotAllowed, Forbidden
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
 
 app = resolver()
-_keys: Keys | None = None
+_services: Services | None = None
 
 
-def _service() -> Keys:
+def _composed() -> Services:
     """The composition root: clients are made once per warm function, at the first request, never at init."""
-    global _keys  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _keys is None:
+    global _services  # noqa: PLW0603 - one instance per process is what a warm function is
+    if _services is None:
         from account.composition import compose
 
-        _keys = compose()
-    return _keys
+        _services = compose()
+    return _services
 
 
 def _json(value: object, status: int = 200) -> Response[str]:
@@ -45,21 +47,21 @@ def _caller() -> tuple[str, str]:
 def list_() -> Response[str]:
     """The project's keys."""
     project, _ = _caller()
-    return _json({"object": "list", "data": _service().list(project)})
+    return _json({"object": "list", "data": _composed().keys.list(project)})
 
 
 @app.post("/v1/keys")
 def create() -> Response[str]:
     """A new key: 201, and the secret this once."""
     project, kid = _caller()
-    return _json(_service().create(project, kid, parse(KeyCreate, body_of(app.current_event.raw_event))), 201)
+    return _json(_composed().keys.create(project, kid, parse(KeyCreate, body_of(app.current_event.raw_event))), 201)
 
 
 @app.get("/v1/keys/<key_id>")
 def get(key_id: str) -> Response[str]:
     """One key."""
     project, _ = _caller()
-    return _json(_service().get(project, key_id))
+    return _json(_composed().keys.get(project, key_id))
 
 
 @app.post("/v1/keys/<key_id>/rotate")
@@ -67,14 +69,23 @@ def rotate(key_id: str) -> Response[str]:
     """A successor of a key: 201, and the secret this once."""
     project, kid = _caller()
     request = parse(KeyRotate, body_of(app.current_event.raw_event) or b"{}")
-    return _json(_service().rotate(project, kid, key_id, request.overlap_seconds), 201)
+    return _json(_composed().keys.rotate(project, kid, key_id, request.overlap_seconds), 201)
 
 
 @app.delete("/v1/keys/<key_id>")
 def revoke(key_id: str) -> Response[str]:
     """End a key."""
     project, _ = _caller()
-    return _json(_service().revoke(project, key_id))
+    return _json(_composed().keys.revoke(project, key_id))
+
+
+@app.get("/v1/usage")
+def usage() -> Response[str]:
+    """What the project used, as JSON or CSV."""
+    project, _ = _caller()
+    event = app.current_event.raw_event
+    query = parse_query(event.get("multiValueQueryStringParameters"), event.get("headers"))
+    return query.answer(_composed().usage.read(project, query))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

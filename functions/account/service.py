@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from account.requests import KeyCreate, show
+from account.usage import Usage
 from chatapi.clock import Clock
 from chatapi.errors import BadRequest, Conflict, Forbidden, InvalidApiKey, NotFound, Unavailable
 from chatapi.store.projects import KeysChanged, MakerGone, Projects, TooManyKeys, TooWide, UnknownKey
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the handler calls."""
+
+    keys: Keys
+    usage: Usage
 
 
 class Keys:

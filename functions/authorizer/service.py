@@ -49,8 +49,8 @@ def route_needs(method: str, resource: str) -> tuple[str, str]:
         return "history", "read"
     if resource.startswith("/v1/models"):
         return "chat", "read"
-    if resource == "/v1/keys" or resource.startswith("/v1/keys/"):
-        return "keys", "read"
+    if resource in ("/v1/usage", "/v1/keys") or resource.startswith("/v1/keys/"):
+        return resource.split("/")[2], "read"
     if resource.startswith("/v1/privacy/"):
         return "privacy", "rights"
     return "none", "read"

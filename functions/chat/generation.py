@@ -63,7 +63,7 @@ class Generation:
         prompt_estimate: int,
         *,
         keep: Callable[[Transcript], None],
-        disclose: Callable[[int, int], None],
+        disclose: Callable[[int, int, int], None],
     ) -> None:
         self._stream = stream
         self._account = account
@@ -93,15 +93,19 @@ class Generation:
         # An upstream's figures move our counters: none may give tokens back, or be too large to be written.
         return _bounded(usage.prompt_tokens), _bounded(usage.completion_tokens)
 
+    def cached(self) -> int:
+        """How many of the prompt's tokens the provider had in its cache."""
+        usage = self.transcript.usage
+        return min(_bounded(usage.cached_tokens), _bounded(usage.prompt_tokens)) if usage else 0
+
     def usage(self) -> dict[str, Any]:
         """`usage` in OpenAI's shape."""
         prompt, completion = self.tokens()
-        cached = self.transcript.usage.cached_tokens if self.transcript.usage else 0
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": self.cached(), "audio_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
         }
 
@@ -115,7 +119,7 @@ class Generation:
         finally:
             prompt, completion = self.tokens()
             self._account.settle(prompt + completion)
-            self._disclose(prompt, completion)
+            self._disclose(prompt, self.cached(), completion)
 
 
 def _bounded(tokens: int) -> int:

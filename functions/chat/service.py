@@ -31,8 +31,9 @@ from chatapi.clock import Clock, iso
 from chatapi.errors import ApiError, BadRequest, RetentionNotPermitted, Unavailable
 from chatapi.ids import completion_id
 from chatapi.logs import log, log_error
+from chatapi.prices import cost
 from chatapi.store.completions import Completions
-from chatapi.store.days import Days
+from chatapi.store.days import Charge, Days
 from chatapi.vault import SubjectHandle
 from chatapi.verdict import Verdict
 
@@ -131,14 +132,16 @@ class Chat:
             stream = self._open(model, request, subject, timeout)
         except ApiError:
             # The provider may have read the messages before it refused: that is a disclosure too.
-            self._disclose(caller, subject, model, now, 0, 0)
+            self._disclose(caller, subject, model, now, 0, 0, 0)
             raise
         generation = Generation(
             stream,
             account,
             prompt_estimate,
             keep=lambda transcript: keep(started, transcript) if handle else None,
-            disclose=lambda tokens_in, tokens_out: self._disclose(caller, subject, model, now, tokens_in, tokens_out),
+            disclose=lambda tokens_in, cached, tokens_out: self._disclose(
+                caller, subject, model, now, tokens_in, cached, tokens_out
+            ),
         )
         receipt = {"data-handling": _receipt(model, expiry(kind, now) if handle else None)}
         started = Started(model, now, handle, generation, receipt)
@@ -193,11 +196,14 @@ class Chat:
         self._completions.save(at.handle, head["id"], body.encode(), created=head["created"])
 
     def _disclose(
-        self, caller: Verdict, subject: str, model: Model, since: float, tokens_in: int, tokens_out: int
+        self, caller: Verdict, subject: str, model: Model, since: float, tokens_in: int, cached: int, tokens_out: int
     ) -> None:
         """The chat is over: a fault here must not turn an answer into an error, but it must not be silent either."""
         try:
-            self._days.disclose(caller.project, subject, model.processor, tokens_in, tokens_out, since=since)
+            charge = Charge(caller.kid, model.id, cached, cost(model.id, tokens_in, cached, tokens_out))
+            self._days.disclose(
+                caller.project, subject, model.processor, tokens_in, tokens_out, since=since, charge=charge
+            )
         except Exception as error:  # noqa: BLE001 - see above; logged for the alarm
             log_error("disclosure_failed", error, function="chat", project=caller.project)
         log(

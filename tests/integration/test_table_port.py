@@ -124,3 +124,17 @@ def test_a_put_may_expect_what_stands(make: Make) -> None:
         assert caught.value.item == {"pk": "a", "sk": "1", "rev": 2, "body": b"two"}
     with pytest.raises(Collision):
         table.put({"pk": "b", "sk": "1"}, expect={"rev": 1})
+
+
+def test_folding_deletes_one_and_changes_another_or_neither(make: Make) -> None:
+    table = make()
+    table.put({"pk": "a", "sk": "1", "n": 2})
+    change = Change(default={"d": 1}, add={"n": 5})
+    for wrong in (("a", "1"), ("a", "2")):
+        with pytest.raises(Collision):
+            table.fold(wrong, {"n": 3}, "b", "1", change)
+    assert (table.get("a", "1"), table.get("b", "1")) == ({"pk": "a", "sk": "1", "n": 2}, None)
+    table.fold(("a", "1"), {"n": 2}, "b", "1", change)
+    assert (table.get("a", "1"), table.get("b", "1")) == (None, {"pk": "b", "sk": "1", "d": 1, "n": 5})
+    with pytest.raises(Collision):
+        table.fold(("a", "1"), {"n": 2}, "b", "1", change)

@@ -32,7 +32,8 @@ from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.transformed import REGION, ROOT
 
 ROOTS = (
-    ("account.handler", "_keys"),
+    ("account.gather", "_ports"),
+    ("account.handler", "_services"),
     ("authorizer.handler", "_authorizer"),
     ("chat.handler", "_services"),
     ("privacy.handler", "_rights"),
@@ -90,7 +91,7 @@ def deployed(aws_environment: str) -> Iterator[Deployed]:
         configuration = client("lambda").get_function_configuration
         functions = {
             name: configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
-            for name in ("account", "authorizer", "chat", "privacy", "erasure")
+            for name in ("account", "authorizer", "chat", "privacy", "erasure", "usage")
         }
         yield Deployed(aws_environment, outputs, functions, upstream)
 
@@ -151,7 +152,7 @@ class InProcess:
         if policy["policyDocument"]["Statement"][0]["Effect"] == "Deny":
             return 429, {}, json.dumps(policy["context"]).encode()
         event["requestContext"]["authorizer"] = policy["context"]
-        if resource.startswith(("/v1/privacy", "/v1/keys")):
+        if resource.startswith(("/v1/privacy", "/v1/keys", "/v1/usage")):
             module = "privacy.handler" if resource.startswith("/v1/privacy") else "account.handler"
             answer = importlib.import_module(module).handler(event, FakeContext())
             return answer["statusCode"], answer.get("headers") or {}, (answer.get("body") or "").encode()

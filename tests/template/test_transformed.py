@@ -146,10 +146,10 @@ def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any])
 
 def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
     functions = of_type("AWS::Lambda::Function")
-    assert len(functions) == 5
+    assert len(functions) == 6
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
-    assert len(set(roles)) == len(set(groups)) == 5
+    assert len(set(roles)) == len(set(groups)) == 6
     for role in of_type("AWS::IAM::Role").values():
         assert not role.get("Policies")
 
@@ -223,9 +223,12 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
     for name, statement in statements():
         actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
         if actions[0].startswith("dynamodb:"):
-            granted[name, statement["Resource"]["Fn::GetAtt"][0]] = {a.removeprefix("dynamodb:") for a in actions}
+            resource = statement["Resource"]
+            # a table by its ARN, or an index of it
+            table = resource["Fn::GetAtt"][0] if "Fn::GetAtt" in resource else resource["Fn::Sub"]
+            granted[name, table] = {a.removeprefix("dynamodb:") for a in actions}
     assert granted == {
-        ("AccountPolicy", "ProjectsTable"): {"GetItem", "UpdateItem"},
+        ("AccountPolicy", "ProjectsTable"): {"GetItem", "BatchGetItem", "UpdateItem"},
         ("AuthorizerPolicy", "ProjectsTable"): {"UpdateItem"},
         ("ChatPolicy", "ProjectsTable"): {"UpdateItem"},
         ("ChatPolicy", "VaultTable"): {"GetItem", "PutItem"},
@@ -234,6 +237,31 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("PrivacyPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem"},
         ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
         ("ErasurePolicy", "VaultTable"): {"GetItem", "PutItem"},
-        ("ErasurePolicy", "RecordsTable"): {"GetItem", "Query", "PutItem", "BatchWriteItem"},
+        # a day row ends and its counts stay, in one transaction
+        ("ErasurePolicy", "RecordsTable"): {
+            "GetItem",
+            "Query",
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "BatchWriteItem",
+        },
         ("ErasurePolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
+        ("UsagePolicy", "ProjectsTable"): {"GetItem", "PutItem"},
+        ("UsagePolicy", "${RecordsTable.Arn}/index/usage"): {"Query"},
     }
+
+
+def test_the_index_of_usage_is_sparse_and_has_no_row_with_content() -> None:
+    (index,) = RESOURCES["RecordsTable"]["Properties"]["GlobalSecondaryIndexes"]
+    (key,) = index["KeySchema"]
+    with_key = {kind.name for kind in catalogue().of_store("records") if kind.allows(key["AttributeName"])}
+    assert (index["IndexName"], with_key) == ("usage", {"day", "remainder"})
+    assert not any(catalogue().kinds[name].encrypted for name in with_key)
+
+
+def test_usage_is_gathered_by_a_schedule() -> None:
+    (rule,) = of_type("AWS::Events::Rule").values()
+    assert rule["ScheduleExpression"] == {"Ref": "UsageSchedule"}
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["UsageFunction", "Arn"]}]
+    assert TEMPLATE["Parameters"]["UsageSchedule"]["Default"] == "rate(1 hour)"

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from chatapi.catalogue import Kind, catalogue
 from chatapi.store.cases import Case
+from chatapi.store.days import forget
 from chatapi.store.items import Item, Key, Table
 from chatapi.store.keys import ALIAS, UNDATED, alias_sk, located_id, locator_pk, subject_pk
 from chatapi.vault import SubjectErased
@@ -82,7 +83,7 @@ class Rows:
 
     def covers(self, kind: Kind) -> bool:
         """See Eraser."""
-        return kind.erase == "keep" or kind.name == "locator" or kind.key.split(" / ")[0] in self._PARTITIONS
+        return kind.erase in ("keep", "none") or kind.name == "locator" or kind.key.split(" / ")[0] in self._PARTITIONS
 
     def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
         """See Eraser."""
@@ -98,7 +99,10 @@ class Rows:
                 ports.records.delete_all([(locator_pk(case.project), one) for one in ids])
                 # An alias is written both ways: the other person's row names this one.
                 ports.records.delete_all(_reverse(case, pk, page))
-                ports.records.delete_all([(pk, row["sk"]) for row in page])
+                ports.records.delete_all([(pk, row["sk"]) for row in page if row["kind"] != "day"])
+                for row in page:
+                    if row["kind"] == "day":
+                        forget(ports.records, row)
         if not scan:
             found["locator"] += len(located)
             return +found

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from chatapi.store.items import Change, Item, Table
+from chatapi.store.items import Change, Item, Key, Table
 
 POLICY = Path(__file__).parent / "policy"
 _DAY = 86400
@@ -130,6 +130,11 @@ class Catalogued:
         touched = {**change.put, **change.default, **change.add}
         self._check({**touched, "kind": touched.get("kind") or change.expect.get("kind")})
         return self._table.update(pk, sk, change)
+
+    def fold(self, key: Key, expect: Mapping[str, Any], pk: str, sk: str | None, change: Change) -> None:
+        """See Table; what the change writes is checked as in `update`."""
+        self._check({**change.put, **change.default, **change.add})
+        self._table.fold(key, expect, pk, sk, change)
 
     def _check(self, item: Item) -> None:
         kind = self._kinds.get(item.get("kind", ""))

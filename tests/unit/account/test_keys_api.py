@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import account.handler
-from account.service import Keys
+from account.service import Keys, Services
+from account.usage import Usage
 from chatapi.aws.errors import AwsUnavailable
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
@@ -17,6 +18,7 @@ from chatapi.grants import Grant
 from chatapi.keys import SCOPES, check_key
 from chatapi.store.items import Change, Collision, Item, MemoryTable
 from chatapi.store.projects import MAX_KEYS, Limits, Projects
+from chatapi.store.usage import UsageRows
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, Verdict
 
 MINT, PEPPER = b"m" * 32, b"p" * 32
@@ -31,7 +33,8 @@ class Api:
         self.table, self.clock = MemoryTable(None), FixedClock()
         self.projects = Projects(Catalogued(self.table, "projects"), mint=MINT, pepper=PEPPER, clock=self.clock)
         self.project, _ = self.projects.create("n", Limits(), region="eu-central-1", scopes=SCOPES)
-        monkeypatch.setattr(account.handler, "_keys", Keys(self.projects, self.clock))
+        usage = Usage(UsageRows(Catalogued(self.table, "projects")), self.clock)
+        monkeypatch.setattr(account.handler, "_services", Services(Keys(self.projects, self.clock), usage))
 
     @property
     def now(self) -> int:

@@ -13,7 +13,7 @@ from chatapi.ids import completion_id
 from chatapi.ledger import CHAIN, Ledger
 from chatapi.store.cases import Case, Cases
 from chatapi.store.completions import Completions
-from chatapi.store.days import Days
+from chatapi.store.days import Charge, Days
 from chatapi.store.items import MemoryTable
 from chatapi.store.marks import Marks
 from chatapi.store.records import Records
@@ -109,7 +109,7 @@ class World:
         """Store a completion as a chat does, day row included; its id."""
         name = completion_id(self.clock.now())
         self.completions.save(self.completions.open_for(project, subject), name, text)
-        self.days.disclose(project, subject, "local-model", 1, 2)
+        self.days.disclose(project, subject, "local-model", 1, 2, charge=Charge("k1", "smollm2-135m"))
         return name
 
     def hold(

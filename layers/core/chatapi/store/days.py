@@ -5,10 +5,23 @@ One row for a subject, recipient and UTC day, written by one update; further cha
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from chatapi.catalogue import expiry, read_policy
 from chatapi.clock import Clock, day_of
-from chatapi.store.items import Change, Table
-from chatapi.store.keys import UNDATED, alias_sk, day_sk, subject_pk
+from chatapi.store.items import Change, Collision, Item, Table
+from chatapi.store.keys import UNDATED, alias_sk, date_of, day_sk, remainder_pk, subject_pk
+from chatapi.store.usage import shard_of
+from chatapi.usage import Counts, counters, only_counters
+
+
+class Charge(NamedTuple):
+    """To which key and model a chat's usage is counted; `cached` of its prompt tokens; its cost."""
+
+    kid: str
+    model: str
+    cached: int = 0
+    micro_usd: int = 0
 
 
 class Days:
@@ -19,19 +32,32 @@ class Days:
         self._clock = clock
 
     def disclose(
-        self, project: str, subject: str, recipient: str, tokens_in: int, tokens_out: int, *, since: float | None = None
+        self,
+        project: str,
+        subject: str,
+        recipient: str,
+        tokens_in: int,
+        tokens_out: int,
+        *,
+        since: float | None = None,
+        charge: Charge | None = None,
     ) -> None:
         """Record a chat whose messages went to `recipient` (a name of policy/processors.toml).
 
         `since`: when that chat began, now where not given. An erasure takes what began before it, however late it is
-        written, and leaves what a person who comes back does afterwards.
+        written, and leaves what a person who comes back does afterwards. `charge`: to what the usage is counted.
         """
         now = self._clock.now()
         processor = read_policy("processors")["processors"][recipient]
         purpose = processor["purposes"][0]
+        pk, date = subject_pk(project, subject, UNDATED), day_of(now)
+        used: dict[str, int] = {}
+        if charge is not None:
+            counts = Counts(1, tokens_in, charge.cached, tokens_out, charge.micro_usd)
+            used = counters(charge.kid, charge.model, counts)
         self._table.update(
-            subject_pk(project, subject, UNDATED),
-            day_sk(day_of(now), recipient),
+            pk,
+            day_sk(date, recipient),
             Change(
                 default={
                     "kind": "day",
@@ -39,9 +65,10 @@ class Days:
                     "categories": processor["categories"],
                     "purpose": purpose,
                     "basis": read_policy("purposes")["purposes"][purpose]["basis"],
+                    "shard": shard_of(date, pk),
                     "ttl": expiry("day", now),
                 },
-                add={"requests": 1, "tokens_in": tokens_in, "tokens_out": tokens_out},
+                add={"requests": 1, "tokens_in": tokens_in, "tokens_out": tokens_out, **used},
             ),
         )
 
@@ -53,3 +80,37 @@ class Days:
         self._table.put_all(
             [{"pk": subject_pk(project, one, UNDATED), "sk": alias_sk(other), **rest} for one, other in pairs]
         )
+
+
+_RACES = 10
+
+
+def forget(records: Table, row: Item) -> None:
+    """Delete a day row for an erasure. What it counted goes on as a number of the project's day: in one transaction it
+    is added to the day's `remainder`, which names nobody, so usage neither drops nor counts twice, however often an
+    interrupted erasure comes by. A chat that counts meanwhile makes it begin anew."""
+    project, date = row["pk"].split("#")[1], date_of(row["sk"])
+    pk = remainder_pk(project)
+    for _ in range(_RACES):
+        used = only_counters(row)
+        if not used:
+            records.delete_all([(row["pk"], row["sk"])])
+            return
+        # Of the day row's own life: a remainder says no more, and is needed no longer.
+        default = {"kind": "remainder", "shard": shard_of(date, pk), "ttl": row["ttl"]}
+        try:
+            records.fold(
+                (row["pk"], row["sk"]), {"requests": row["requests"]}, pk, date, Change(default=default, add=used)
+            )
+            return
+        except Collision:
+            # A row that began later is of a person who came back: the erasure is not its.
+            standing = [
+                found
+                for found in records.query(row["pk"], row["sk"], expired=True)
+                if (found["sk"], found["since"]) == (row["sk"], row["since"])
+            ]
+            if not standing:
+                return
+            row = standing[0]
+    raise Collision

@@ -1,6 +1,7 @@
 """The adapter of the port `Table` on DynamoDB, over the lean client.
 
-Sources: Amazon DynamoDB API reference, "UpdateItem", "Query", "BatchWriteItem".
+Sources: Amazon DynamoDB API reference, "UpdateItem", "Query", "BatchWriteItem",
+"TransactWriteItems".
 """
 
 from __future__ import annotations
@@ -107,6 +108,30 @@ class DynamoTable:
     def update(self, pk: str, sk: str | None, change: Change) -> Item:
         """See Table."""
         words = _Words()
+        request = self._update(words, pk, sk, change) | {"ReturnValues": "ALL_NEW"}
+        return from_item(self._conditional("UpdateItem", request)["Attributes"])
+
+    def fold(self, key: Key, expect: Mapping[str, Any], pk: str, sk: str | None, change: Change) -> None:
+        """See Table. Tried again while another write of one of the two is under way."""
+        words = _Words()
+        condition = {"ConditionExpression": " AND ".join(words.conditions(expect))}
+        delete = {"TableName": self._name, "Key": self._key(*key), **condition, **words.request()}
+        actions = [{"Delete": delete}, {"Update": self._update(_Words(), pk, sk, change)}]
+        waits = 0
+        while True:
+            try:
+                self._client.call("TransactWriteItems", {"TransactItems": actions})
+                return
+            except AwsError as error:
+                if error.code != "TransactionCanceledException":
+                    raise
+                if "ConditionalCheckFailed" in error.reasons:
+                    break
+            waits = self._wait(waits)
+        raise Collision
+
+    def _update(self, words: _Words, pk: str, sk: str | None, change: Change) -> dict[str, Any]:
+        """A change as DynamoDB takes it, alone or in a transaction."""
         name, value = words.name, words.value
         sets = [f"{name(k)} = {value(v)}" for k, v in change.put.items()]
         sets += [f"{(n := name(k))} = if_not_exists({n}, {value(v)})" for k, v in change.default.items()]
@@ -120,12 +145,9 @@ class DynamoTable:
             "TableName": self._name,
             "Key": self._key(pk, sk),
             "UpdateExpression": " ".join(parts),
-            "ReturnValues": "ALL_NEW",
             **words.request(),
         }
-        if conditions:
-            request |= _on(conditions)
-        return from_item(self._conditional("UpdateItem", request)["Attributes"])
+        return request | _on(conditions) if conditions else request
 
     def _conditional(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -61,6 +61,10 @@ class Table(Protocol):
         """Apply a change and return the new item. Collision where `expect` does not hold."""
         ...
 
+    def fold(self, key: Key, expect: Mapping[str, Any], pk: str, sk: str | None, change: Change) -> None:
+        """Delete one item and change another, both or neither. Collision where the first is not as `expect`ed."""
+        ...
+
     def delete_all(self, keys: Iterable[Key]) -> None:
         """Delete items; those that are gone already count as deleted."""
         ...
@@ -129,6 +133,12 @@ class MemoryTable:
             new.pop(name, None)
         self.rows[pk, sk] = new
         return copy.deepcopy(new)
+
+    def fold(self, key: Key, expect: Mapping[str, Any], pk: str, sk: str | None, change: Change) -> None:
+        """See Table."""
+        _expected(self.rows.get(key), expect)
+        self.update(pk, sk, change)
+        del self.rows[key]
 
     def delete_all(self, keys: Iterable[Key]) -> None:
         """See Table."""

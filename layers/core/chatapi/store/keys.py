@@ -10,6 +10,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 s#{project}#{subject}#-              alias#{subject}
                 s#{project}#{subject}#hold           {case}#{id}#{chunk}         rows kept under a legal hold
                 l#{project}                          {id}                        locators
+                u#{project}                          {date}                      remainders
     Requests    r#{project}                          {case}
                 h#{project}#{subject}                {hold}
                 m#{digest}                           -                           marks of what was deleted on its own
@@ -69,6 +70,16 @@ def day_sk(date: str, recipient: str) -> str:
 def recipient_of(sk: str) -> str:
     """The recipient of a `day_sk`."""
     return sk.rpartition("#")[2]
+
+
+def date_of(sk: str) -> str:
+    """The date of a `day_sk`."""
+    return sk.split("#")[1]
+
+
+def remainder_pk(project: str) -> str:
+    """The partition of a project's remainders, by date: what erased day rows had counted."""
+    return f"u#{project}"
 
 
 def alias_sk(subject: str) -> str:
