@@ -14,6 +14,7 @@ from chatapi.errors import NotFound
 from chatapi.grants import Grant
 from chatapi.keys import SCOPES
 from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError
+from chatapi_cli.rights import add_rights
 from chatapi_cli.target import TargetError, find
 from privacy.executions import StepFunctions
 
@@ -31,6 +32,7 @@ requests_app = typer.Typer(no_args_is_help=True, help="Data-rights requests.")
 app.add_typer(projects_app, name="projects")
 app.add_typer(keys_app, name="keys")
 app.add_typer(requests_app, name="requests")
+add_rights(app, requests_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]

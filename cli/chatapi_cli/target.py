@@ -15,8 +15,10 @@ from chatapi.clock import SystemClock
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.dynamo import DynamoTable
+from chatapi.store.items import Table
 from chatapi.store.projects import Projects
 from chatapi.store.usage import UsageRows
+from chatapi.vault import project_pepper, subject_id
 
 
 class TargetError(Exception):
@@ -62,9 +64,18 @@ class Target:
     def _projects_table(self) -> Catalogued:
         return Catalogued(DynamoTable(self.client("dynamodb"), self.output("ProjectsTable"), sort=None), "projects")
 
+    def requests(self) -> Table:
+        """The catalogued Requests table."""
+        return Catalogued(DynamoTable(self.client("dynamodb"), self.output("RequestsTable")), "requests")
+
     def cases(self) -> Cases:
         """The data-rights requests."""
-        return Cases(Catalogued(DynamoTable(self.client("dynamodb"), self.output("RequestsTable")), "requests"))
+        return Cases(self.requests())
+
+    def subject(self, project: str, user: str | None) -> str:
+        """The pseudonym of a project's end user, or of its owner where `user` is None."""
+        pepper = project_pepper(Secrets(self.client("secretsmanager")).get(self.output("SubjectPepperSecret")), project)
+        return subject_id(pepper, "owner", project) if user is None else subject_id(pepper, "user", user)
 
 
 def find(stack_name: str | None = None) -> Target:

@@ -25,4 +25,5 @@ def compose() -> Rights:
         KmsSigner(AwsClient("kms", region=here), setting("SIGNING_KEY")),
         clock,
         lambda: secrets.get(setting("SUBJECT_PEPPER_SECRET")),
+        grace_seconds=int(setting("GRACE_SECONDS")),
     )

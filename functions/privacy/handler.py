@@ -80,7 +80,8 @@ def cancel(case_id: str) -> Response[str]:
 @app.get("/v1/privacy/requests/<case_id>/certificate")
 def certificate(case_id: str) -> Response[str]:
     """The certificate of a completed request: the same bytes at every call."""
-    return _json(_service().certificate(_project(), case_id).decode())
+    query = app.current_event.raw_event.get("queryStringParameters") or {}
+    return _json(_service().certificate(_project(), case_id, query.get("part")).decode())
 
 
 @app.get("/.well-known/jwks.json")

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from chatapi.deadlines import acknowledge_by, ccpa_due
 from chatapi.errors import BadRequest, RequestTooLarge
-from chatapi.store.cases import Case
+from chatapi.store.cases import CANCEL, REVERSIBLE, Case
+from privacy.explanations import explained
 from privacy.tasks.outcomes import public
 
 MAX_BODY_BYTES = 16 * 1024
@@ -93,4 +95,10 @@ def show(case: Case) -> dict[str, Any]:
         "due_at": int(case.get("due")),
         "completed_at": case.get("completed"),
         "stores": public(case.get("stores", [])),
+        **explained(case),
+        "clocks": {
+            "gdpr": {"due_at": int(case.get("due")), "extended": "extended" in case.facts},
+            "ccpa": {"acknowledge_by": int(acknowledge_by(case.created)), "due_at": int(ccpa_due(case.created))},
+        },
+        "cancellable": case.stage == REVERSIBLE and case.status in CANCEL.source,
     }

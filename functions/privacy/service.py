@@ -35,13 +35,21 @@ class Rights:
     """The service. `pepper` gives the secret of the data subjects' pseudonyms, read at the first use."""
 
     def __init__(
-        self, cases: Cases, executions: Executions, signer: Signer, clock: Clock, pepper: Callable[[], bytes]
+        self,
+        cases: Cases,
+        executions: Executions,
+        signer: Signer,
+        clock: Clock,
+        pepper: Callable[[], bytes],
+        *,
+        grace_seconds: int = 0,
     ) -> None:
         self._cases = cases
         self._executions = executions
         self._signer = signer
         self._clock = clock
         self._pepper = pepper
+        self._grace = grace_seconds
 
     def create(self, project: str, request: PrivacyRequest, idempotency_key: str | None = None) -> Case:
         """A new case under way. With an idempotency key the same call gives the same case, and starts it again where it
@@ -52,10 +60,12 @@ class Rights:
         else:
             subject = subject_id(pepper, "user", request.subject.user)
         now = self._clock.now()
-        case = self._cases.create(project, _case_id(pepper, project, idempotency_key), request.type, subject, now)
+        case = self._cases.create(
+            project, _case_id(pepper, project, idempotency_key), request.type, subject, now, grace=self._grace
+        )
         if case.subject != subject or case.type != request.type:
             raise Conflict("This idempotency key was used for another request.", code="idempotency_key_reused")
-        if case.status in (RECEIVED, FAILED):
+        if case.status in (RECEIVED, FAILED) and case.open:
             try:
                 self._start(case)
             except AwsError:
@@ -84,12 +94,16 @@ class Rights:
         """Cancel, while everything can be taken back; Conflict afterwards."""
         return self._cases.cancel(self._own(project, case_id))
 
-    def certificate(self, project: str, case_id: str) -> bytes:
-        """The certificate's bytes, the same at every call; NotFound until the case is completed."""
+    def certificate(self, project: str, case_id: str, part: str | None = None) -> bytes:
+        """The certificate's bytes, the same at every call; NotFound until there is one. `part` "release": the second
+        one of an erasure that legal holds had kept from ending."""
+        if part not in (None, "release"):
+            raise BadRequest("part is release or absent.", code="invalid_value", param="part")
         case = self._own(project, case_id)
-        if case.status != COMPLETED:
+        found = case.get("release_certificate" if part else "certificate")
+        if found is None or not (case.status == COMPLETED or (case.waiting and not part)):
             raise NotFound("The request has no certificate: it is not completed.", code="certificate_not_ready")
-        return bytes(case.get("certificate"))
+        return bytes(found)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys that verify certificates (RFC 7517)."""

@@ -55,7 +55,12 @@ class Stack:
         self.s3: Any = boto3.client("s3", REGION)
         self.s3.create_bucket(Bucket="exports", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         self.sfn = boto3.client("stepfunctions", REGION)
-        env |= {"EXPORTS_BUCKET": "exports", "LATE_WRITER_SECONDS": "0", "ERASURE_MACHINE": self._machine()}
+        env |= {
+            "EXPORTS_BUCKET": "exports",
+            "LATE_WRITER_SECONDS": "0",
+            "GRACE_SECONDS": "0",
+            "ERASURE_MACHINE": self._machine(),
+        }
         for name, value in env.items():
             monkeypatch.setenv(name, value)
         self.env = env

@@ -235,7 +235,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("ChatPolicy", "RecordsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("ChatPolicy", "RequestsTable"): {"BatchWriteItem"},
         ("PrivacyPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem"},
-        ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
+        ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("ErasurePolicy", "VaultTable"): {"GetItem", "PutItem"},
         # a day row ends and its counts stay, in one transaction
         ("ErasurePolicy", "RecordsTable"): {

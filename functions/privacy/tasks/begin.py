@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 
-from chatapi.catalogue import catalogue
 from chatapi.store.cases import (
     CANCELLED,
     COMMIT,
@@ -15,12 +14,15 @@ from chatapi.store.cases import (
     FAIL,
     FAILED,
     IN_PROGRESS,
+    IRREVERSIBLE,
+    ON_HOLD,
     REVERSIBLE,
     START,
     Case,
     NotAllowed,
 )
-from chatapi.store.keys import ALIAS, DAY, UNDATED, hold_pk, recipient_of, subject_pk
+from chatapi.store.holds import Holds, holdable
+from chatapi.store.keys import ALIAS, DAY, UNDATED, recipient_of, subject_pk
 from chatapi.vault import Conflict, State, SubjectErased, SubjectFrozen, VaultItem
 from privacy.tasks.erasers import erasers, pages
 from privacy.tasks.outcomes import so_far
@@ -35,44 +37,39 @@ def _gathering(case: Case) -> bool:
 
 
 def verify(ports: Ports, case: Case) -> Result:
-    """Take the case up, and find who else the data subject is: the aliases that its chats gave."""
-    if case.status in (COMPLETED, CANCELLED):
-        return {}
+    """Take the case up, and find who else the data subject is: the aliases that its chats gave.
+
+    Answers `held`: all but a held part was erased before, and the holds are what is to look at; and `grace`: for how
+    many seconds it can still be taken back before anything is frozen.
+    """
     if case.type != "erasure":
         raise NotReady
+    passed: Result = {"held": case.waiting, "grace": 0}
+    if case.waiting or case.status in (COMPLETED, CANCELLED):
+        return passed
     try:
         case = ports.cases.act(case, START)
     except NotAllowed as standing:
         if standing.case.status in (COMPLETED, CANCELLED):
-            return {}
+            return passed
         raise NotReady from None
     if _gathering(case):
+        passed["grace"] = max(0, case.created + case.get("grace", 0) - ports.now())
         rows = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
         targets = {row["sk"].removeprefix(ALIAS) for row in rows}
         ports.cases.gather(case, subjects=[case.subject, *sorted(targets - {case.subject})])
-    return {}
+    return passed
 
 
 def holds(ports: Ports, case: Case) -> Result:
     """Copy the active legal holds into the case (GDPR Art. 17(3)). UnsupportedHold where one cannot be honoured."""
     if not _gathering(case):
         return {}
-    kinds, now = catalogue().kinds, ports.now()
     active = []
     for subject in case.subjects:
-        for hold in ports.requests.query(hold_pk(case.project, subject)):
-            if hold["expires"] <= now:
-                continue
-            for name in hold["kinds"]:
-                kind = kinds.get(name)
-                # What is under the subject's key dies with it, unless the workflow knows how to seal it anew.
-                if (
-                    kind is None
-                    or kind.erase != "delete"
-                    or not kind.export
-                    or (kind.encrypted and name != "completion")
-                ):
-                    raise UnsupportedHold
+        for hold in Holds(ports.requests).in_force(case.project, subject, ports.now()):
+            if not all(holdable(kind) for kind in hold["kinds"]):
+                raise UnsupportedHold
             copied = {name: hold[name] for name in ("kinds", "basis", "owner", "review", "expires")}
             active.append({"hold": hold["sk"], "subject": subject, **copied})
     ports.cases.gather(case, holds=active)
@@ -117,8 +114,8 @@ def _canary(ports: Ports, case: Case, item: VaultItem) -> bytes:
 
 
 def unfreeze(ports: Ports, case: Case) -> Result:
-    """Let the writers go on, of a case that was cancelled or failed while everything could be taken back."""
-    if case.status not in (CANCELLED, FAILED) or case.stage != REVERSIBLE:
+    """Let the writers go on, of a case that was cancelled, denied, paused or failed while all could be taken back."""
+    if case.status not in (CANCELLED, FAILED, ON_HOLD) or case.stage == IRREVERSIBLE:
         return {}
     for subject in case.subjects:
         item = ports.wraps.get(case.project, subject)
@@ -144,7 +141,7 @@ def inventory(ports: Ports, case: Case) -> Result:
 
 def commit(ports: Ports, case: Case) -> Result:
     """The point of no return. Answers `cancelled`: a case that was cancelled in time goes no further."""
-    if case.status == COMPLETED:
+    if case.status == COMPLETED or case.waiting:
         return {"cancelled": False}
     try:
         ports.cases.act(case, COMMIT)
@@ -159,6 +156,6 @@ def mark_failed(ports: Ports, case: Case) -> Result:
     """Say so, unless the case has ended; while everything can be taken back, let the writers go on."""
     try:
         case = ports.cases.act(case, FAIL, stores=so_far(case))
-    except NotAllowed:
-        return {}
+    except NotAllowed as standing:
+        case = standing.case
     return unfreeze(ports, case)

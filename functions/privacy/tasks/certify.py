@@ -13,10 +13,11 @@ from typing import Any
 
 from chatapi.catalogue import read_policy
 from chatapi.certificates import VERSION, canonical, issue
-from chatapi.ledger import Entry, commit, proof
-from chatapi.store.cases import COMPLETE, COMPLETED, Case, NotAllowed
+from chatapi.ledger import commit, proof
+from chatapi.store.cases import COMPLETE, COMPLETED, HOLD, Case, NotAllowed
 from privacy.tasks.outcomes import per_store
-from privacy.tasks.ports import NotReady, Ports, Result
+from privacy.tasks.ports import NotReady, Ports, Result, Work
+from privacy.tasks.timers import watch_holds
 
 EVENT = "erasure.completed"
 _DAY = 86400
@@ -33,30 +34,43 @@ _NOTES = [
 def certify(ports: Ports, case: Case) -> Result:
     """Complete the case with its certificate. Answers how long the late residue scan has to wait."""
     wait = {"late_writer_seconds": ports.late_writer_seconds}
-    if case.status == COMPLETED:
+    if case.status == COMPLETED or case.waiting:
         return wait
     if not case.destroying or any(fact not in case.facts for fact in _NEEDED):
         raise NotReady
-    now, stores = ports.now(), per_store(case)
-    case = ports.cases.keep(case, payload=canonical(_body(case, stores, now)), opening=os.urandom(32))
+    case = issue_once(ports, case, _body(case, per_store(case), ports.now()), EVENT)
     body = json.loads(case.get("payload"))
-    entry = _append(ports, case, body["completed_at"])
-    certificate = issue({**body, "ledger": proof(entry, case.get("opening"))}, ports.signer)
-    case = ports.cases.keep(case, certificate=certificate)
+    facts = {"completed": body["completed_at"], "stores": body["stores"]}
+    if case.get("held"):
+        # Not the end: what is held is erased when the last hold has ended, without anyone asking (RGT-6).
+        ends = max(hold["expires"] for hold in body["holds"])
+        watch_holds(ports, case)
+        act, facts = HOLD, {**facts, "completed": None, "until": ends}
+    else:
+        act = COMPLETE
     try:
-        ports.cases.act(case, COMPLETE, completed=body["completed_at"], stores=body["stores"])
+        ports.cases.act(case, act, **facts)
     except NotAllowed as standing:
-        if standing.case.status != COMPLETED:
+        if standing.case.status != act.target:
             raise
     return wait
 
 
-def _append(ports: Ports, case: Case, at: int) -> Entry:
-    def intend(old: int | None, new: int) -> int:
-        return int(ports.cases.exchange(case, "intent", old, new).get("intent"))
+def issue_once(ports: Work, case: Case, body: dict[str, Any], event: str, prefix: str = "") -> Case:
+    """Freeze a certificate's body, append its ledger entry, sign it: each once, whatever is repeated. The case carries
+    `payload`, `opening`, `intent` and `certificate` afterwards, each behind `prefix`."""
+    payload, opening, intent = prefix + "payload", prefix + "opening", prefix + "intent"
+    case = ports.cases.keep(case, **{payload: canonical(body), opening: os.urandom(32)})
+    frozen = json.loads(case.get(payload))
 
-    commitment = commit(case.get("opening"), hashlib.sha256(case.get("payload")).digest())
-    return ports.ledger.append(EVENT, at, commitment, intent=case.get("intent"), intend=intend)
+    def intend(old: int | None, new: int) -> int:
+        return int(ports.cases.exchange(case, intent, old, new).get(intent))
+
+    commitment = commit(case.get(opening), hashlib.sha256(case.get(payload)).digest())
+    at = frozen["completed_at"]
+    entry = ports.ledger.append(event, at, commitment, intent=case.get(intent), intend=intend)
+    certificate = issue({**frozen, "ledger": proof(entry, case.get(opening))}, ports.signer)
+    return ports.cases.keep(case, **{prefix + "certificate": certificate})
 
 
 def _body(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:

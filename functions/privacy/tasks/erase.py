@@ -142,7 +142,7 @@ def residue_scan(ports: Ports, case: Case) -> Result:
 
 def late_residue_scan(ports: Ports, case: Case) -> Result:
     """The same after the longest function timeout: what a writer left that was killed after the first scan."""
-    if case.status != COMPLETED:
+    if case.status != COMPLETED and not case.waiting:
         return {}
     found = _look(ports, case)
     removed = max(found.total(), case.get("late", {}).get("removed", 0))

@@ -120,7 +120,7 @@ class Rows:
             for generation in (*range(1, closed + 1), UNDATED):
                 pk = subject_pk(case.project, subject, generation)
                 for page in pages(ports.records, pk):
-                    ours = [row for row in page if row["kind"] not in spared and _began_before(row, until)]
+                    ours = [row for row in page if row["kind"] not in spared and began_before(row, until)]
                     if ours:
                         yield pk, ours
 
@@ -142,7 +142,7 @@ def _reverse(case: Case, pk: str, page: list[Item]) -> list[Key]:
     return [(subject_pk(case.project, other, UNDATED), alias_sk(subject)) for other in others]
 
 
-def _began_before(row: Item, until: float) -> bool:
+def began_before(row: Item, until: float) -> bool:
     """Rows without a generation say when they began: what a person who came back does later is not the erasure's."""
     return bool(row.get("since", 0) <= until)
 

@@ -10,6 +10,7 @@ from chatapi.store.cases import Case
 from privacy.tasks import begin, erase
 from privacy.tasks.certify import certify
 from privacy.tasks.ports import Ports, Result
+from privacy.tasks.release import release
 
 TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {
     "verify": begin.verify,
@@ -26,6 +27,7 @@ TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {
     "residue_scan": erase.residue_scan,
     "certify": certify,
     "late_residue_scan": erase.late_residue_scan,
+    "release": release,
 }
 
 

@@ -27,23 +27,29 @@ class Objects(Protocol):
 
 
 @dataclass(frozen=True)
-class Ports:
-    """One per function. `requests` and `records` are catalogued tables; holds are read from `requests`."""
+class Work:
+    """What every workflow works on. `requests` and `records` are catalogued tables."""
 
     cases: Cases
     requests: Table
     records: Table
-    wraps: WrapStore
     vault: Vault
-    exports: Objects
     ledger: Ledger
     signer: Signer
     clock: Clock
-    late_writer_seconds: int
 
     def now(self) -> int:
         """The time in whole POSIX seconds."""
         return int(self.clock.now())
+
+
+@dataclass(frozen=True)
+class Ports(Work):
+    """What the erasure works on besides: the wrapped keys themselves, and the exports."""
+
+    wraps: WrapStore
+    exports: Objects
+    late_writer_seconds: int
 
 
 Result = dict[str, Any]

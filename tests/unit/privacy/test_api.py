@@ -10,7 +10,8 @@ import pytest
 
 import privacy.handler
 from chatapi.aws.errors import AwsError, AwsUnavailable
-from chatapi.deadlines import due
+from chatapi.catalogue import read_policy
+from chatapi.deadlines import acknowledge_by, ccpa_due, due
 from chatapi.vault import project_pepper, subject_id
 from chatapi.verdict import Verdict
 from privacy.handler import handler
@@ -77,8 +78,8 @@ class Api:
         assert answer["multiValueHeaders"]["content-type"] == ["application/json"]
         return answer["statusCode"], json.loads(answer["body"])
 
-    def create(self, **options: Any) -> str:
-        status, case = self.call("POST", REQUESTS, ERASURE, **options)
+    def create(self, user: str = "alice@example.com", **options: Any) -> str:
+        status, case = self.call("POST", REQUESTS, {**ERASURE, "subject": {"user": user}}, **options)
         assert status == 202
         return str(case["id"])
 
@@ -112,6 +113,15 @@ def test_a_request_is_received_started_and_never_echoes_the_subject(api: Api) ->
         "due_at": int(due(now)),
         "completed_at": None,
         "stores": [],
+        "reason": None,
+        "until": int(due(now)),
+        "explanation": read_policy("rights")["explanations"]["received"],
+        "complain": None,
+        "clocks": {
+            "gdpr": {"due_at": int(due(now)), "extended": False},
+            "ccpa": {"acknowledge_by": int(acknowledge_by(now)), "due_at": int(ccpa_due(now))},
+        },
+        "cancellable": True,
     }
     assert api.executions.started == [(case["id"], PROJECT, case["id"])]
     kept = api.world.cases.get(PROJECT, case["id"])
@@ -214,7 +224,7 @@ def test_foreign_and_unknown_requests_look_the_same(api: Api, method_and_tail: t
 
 
 def test_lists_hold_the_own_projects_requests_page_by_page(api: Api) -> None:
-    mine = sorted(api.create() for _ in range(5))
+    mine = sorted(api.create(f"user-{number}") for number in range(5))
     api.create(project="projectB")
     _, page = api.call("GET", REQUESTS, query={"limit": "2"})
     assert ([case["id"] for case in page["data"]], page["has_more"]) == (mine[:2], True)
@@ -243,7 +253,7 @@ def test_cancelling(api: Api) -> None:
 def test_the_same_idempotency_key_gives_the_same_request(api: Api) -> None:
     first = api.create(idempotency_key="k" * 64)
     assert api.create(Idempotency_Key="k" * 64) == first
-    assert api.create(idempotency_key="other") != first
+    assert api.create("bob", idempotency_key="other") != first
     assert api.create(idempotency_key="k" * 64, project="projectB") != first
     owner = {"type": "erasure", "subject": {"owner": True}}
     assert code(api.call("POST", REQUESTS, owner, idempotency_key="k" * 64))[:2] == (409, "idempotency_key_reused")

@@ -15,7 +15,8 @@ from tests.unit.privacy.world import PROJECT, World
 
 STATES = list(ASL["States"])
 BEFORE = STATES[: STATES.index("Commit") + 1]
-AFTER = [state for state in STATES[STATES.index("KeepHeld") :] if state not in ("Unfreeze", "MarkFailed", "Failed")]
+ELSEWHERE = ("Unfreeze", "MarkFailed", "Failed", "Release")
+AFTER = [state for state in STATES[STATES.index("KeepHeld") :] if state not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("when", BEFORE)

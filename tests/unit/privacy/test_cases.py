@@ -8,10 +8,35 @@ from hypothesis import strategies as st
 
 from chatapi.catalogue import NotInCatalogue
 from chatapi.errors import NotFound
-from chatapi.store.cases import CANCEL, COMMIT, COMPLETE, FAIL, START, Act, Case, NotAllowed
+from chatapi.store.cases import (
+    CANCEL,
+    COMMIT,
+    COMPLETE,
+    DENY,
+    FAIL,
+    HOLD,
+    PAUSE,
+    RELEASE,
+    RESUME,
+    START,
+    Act,
+    Case,
+    NotAllowed,
+)
 from tests.unit.privacy.world import ALICE, PROJECT, World
 
-ACTS = {"start": START, "commit": COMMIT, "complete": COMPLETE, "fail": FAIL, "cancel": CANCEL}
+ACTS = {
+    "start": START,
+    "commit": COMMIT,
+    "complete": COMPLETE,
+    "fail": FAIL,
+    "cancel": CANCEL,
+    "pause": PAUSE,
+    "resume": RESUME,
+    "deny": DENY,
+    "hold": HOLD,
+    "release": RELEASE,
+}
 
 
 def state(case: Case) -> tuple[str, str]:
@@ -36,7 +61,7 @@ def test_no_order_of_acts_leaves_the_table(names: list[str]) -> None:
         else:
             assert allowed
         # what has ended stays as it is, what was committed is never cancelled
-        if before.status in ("completed", "cancelled"):
+        if before.status in ("completed", "cancelled") or before.stage == "closed":
             assert state(after) == state(before)
         committed = committed or (name == "commit" and allowed)
         assert (after.stage == "irreversible") == committed
@@ -51,8 +76,13 @@ def test_the_table() -> None:
         "start": ({"received", "in_progress", "failed"}, "in_progress", anywhere),
         "commit": ({"in_progress"}, "in_progress", anywhere),
         "complete": ({"in_progress"}, "completed", {"irreversible"}),
-        "fail": ({"received", "in_progress", "on_hold", "failed"}, "failed", anywhere),
+        "fail": ({"received", "in_progress", "failed"}, "failed", anywhere),
         "cancel": ({"received", "in_progress", "on_hold"}, "cancelled", {"reversible"}),
+        "pause": ({"received", "in_progress", "failed"}, "on_hold", {"reversible"}),
+        "resume": ({"on_hold"}, "received", {"reversible"}),
+        "deny": ({"received", "in_progress", "on_hold", "failed"}, "failed", {"reversible"}),
+        "hold": ({"in_progress"}, "on_hold", {"irreversible"}),
+        "release": ({"on_hold"}, "completed", {"irreversible"}),
     }
 
 

@@ -25,7 +25,7 @@ def event(task: str, request: str) -> dict[str, Any]:
 
 def test_a_task_logs_opaque_ids(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     case = world.case()
-    assert handler(event("verify", case.id), None) == {}
+    assert handler(event("verify", case.id), None) == {"held": False, "grace": 0}
     assert json.loads(capsys.readouterr().out) == {
         "event": "erasure_task",
         "function": "erasure",

@@ -2,33 +2,39 @@
 
                           commit
     received ─▶ in_progress ─▶ in_progress, irreversible ─▶ completed
-        │           │ ▲            │ ▲
-        ├───────────┤ └── failed ◄─┘ │        a failed case starts again, in the stage that it had reached
-        ▼           ▼        └───────┘
-    cancelled  cancelled                      only while reversible
+     ▲ │            │ ▲            │ ▲        │ ▲
+     │ ├────────────┤ └── failed ◄─┘ │        ▼ │ start, when the last hold has ended
+     │ ▼            ▼        └───────┘       on_hold      legal holds keep a part; the rest is erased
+     │ cancelled  cancelled                      only while reversible
+     └─▶ on_hold (identity in doubt: the clock stands)     denied: failed, stage closed; does not start again
 
 Every act is one conditional update, so of two that exclude each other (cancel and commit) exactly one happens, and
-`completed` and `cancelled` are final. Facts gathered before the commit may be gathered again (`gather`); after it they
+`completed`, `cancelled` and a denial are final. An open case of the same right, subject and target is found again, so a
+right asked for twice is one case. Facts gathered before the commit may be gathered again (`gather`); after it they
 stand, and what the irreversible steps find is written where nothing stands yet (`keep`) or grows (`note`).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from chatapi.catalogue import expiry
-from chatapi.deadlines import due
-from chatapi.errors import Conflict, NotFound
+from chatapi.catalogue import expiry, read_policy
+from chatapi.deadlines import due, extended, may_extend
+from chatapi.errors import Conflict, NotFound, Unavailable
 from chatapi.store.items import Change, Collision, Item, Table
-from chatapi.store.keys import case_pk
+from chatapi.store.keys import case_pk, open_pk, open_sk
 
 RECEIVED, IN_PROGRESS, ON_HOLD = "received", "in_progress", "on_hold"
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
-REVERSIBLE, IRREVERSIBLE = "reversible", "irreversible"
+REVERSIBLE, IRREVERSIBLE, CLOSED = "reversible", "irreversible", "closed"
 
 _ANY = frozenset({REVERSIBLE, IRREVERSIBLE})
+_RACES = 8
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,19 @@ class Act:
 START = Act(frozenset({RECEIVED, IN_PROGRESS, FAILED}), IN_PROGRESS)
 COMMIT = Act(frozenset({IN_PROGRESS}), IN_PROGRESS, put={"stage": IRREVERSIBLE})
 COMPLETE = Act(frozenset({IN_PROGRESS}), COMPLETED, frozenset({IRREVERSIBLE}))
-FAIL = Act(frozenset({RECEIVED, IN_PROGRESS, ON_HOLD, FAILED}), FAILED)
+FAIL = Act(frozenset({RECEIVED, IN_PROGRESS, FAILED}), FAILED)
 CANCEL = Act(frozenset({RECEIVED, IN_PROGRESS, ON_HOLD}), CANCELLED, frozenset({REVERSIBLE}))
+PAUSE = Act(frozenset({RECEIVED, IN_PROGRESS, FAILED}), ON_HOLD, frozenset({REVERSIBLE}), put={"reason": "identity"})
+RESUME = Act(frozenset({ON_HOLD}), RECEIVED, frozenset({REVERSIBLE}), put={"reason": None})
+DENY = Act(frozenset({RECEIVED, IN_PROGRESS, ON_HOLD, FAILED}), FAILED, frozenset({REVERSIBLE}), put={"stage": CLOSED})
+HOLD = Act(frozenset({IN_PROGRESS}), ON_HOLD, frozenset({IRREVERSIBLE}), put={"reason": "legal_hold"})
+RELEASE = Act(frozenset({ON_HOLD}), COMPLETED, frozenset({IRREVERSIBLE}), put={"reason": None})
+
+
+def controller_zone() -> tzinfo:
+    """The zone on whose calendar a month is counted (policy/rights.toml). UTC needs no time zone data."""
+    name = read_policy("rights")["controller"]["zone"]
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 class NotAllowed(Exception):
@@ -70,7 +87,7 @@ class Case:
 
     @property
     def type(self) -> str:
-        """The right: `erasure`."""
+        """The right: a name of policy/rights.toml."""
         return str(self.facts["type"])
 
     @property
@@ -99,6 +116,19 @@ class Case:
         return int(self.facts["created"])
 
     @property
+    def open(self) -> bool:
+        """Whether asking for the same again finds this case. A part that a legal hold keeps does not count: the person
+        may have come back since, and what is new is erased by a case of its own."""
+        if self.status in (RECEIVED, IN_PROGRESS, ON_HOLD):
+            return self.status != ON_HOLD or self.stage == REVERSIBLE
+        return self.status == FAILED and self.stage != CLOSED
+
+    @property
+    def waiting(self) -> bool:
+        """Whether legal holds keep a part of what this erasure was asked for."""
+        return self.status == ON_HOLD and self.stage == IRREVERSIBLE
+
+    @property
     def destroying(self) -> bool:
         """Whether the irreversible steps may work on it: after the commit and before the end."""
         return self.status == IN_PROGRESS and self.stage == IRREVERSIBLE
@@ -114,25 +144,93 @@ class Cases:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def create(self, project: str, case_id: str, case_type: str, subject: str, now: float) -> Case:
-        """A new case, or the one that has this id already."""
+    def create(
+        self, project: str, case_id: str, case_type: str, subject: str, now: float, *, target: str = "", **facts: Any
+    ) -> Case:
+        """A new case; or the one that has this id already; or the open one of the same right, subject and `target`.
+
+        The pointer to the open case is written first. Who finds one to a case that is not there yet (its writer is
+        still on the way, or was killed) writes that case itself, so of two at once both get the same.
+        """
+        standing = self._table.get(case_pk(project), case_id)
+        if standing is not None:
+            return Case(project, case_id, standing)
+        found = self._claim(project, subject, open_sk(case_type, target), case_id, now)
+        if isinstance(found, Case):
+            return found
         item = {
             "pk": case_pk(project),
-            "sk": case_id,
+            "sk": found,
             "kind": "case",
             "type": case_type,
             "status": RECEIVED,
             "stage": REVERSIBLE,
             "subject": subject,
             "created": int(now),
-            "due": int(due(int(now))),
+            "due": int(due(int(now), controller_zone())),
             "ttl": expiry("case", now),
+            **facts,
         }
         try:
             self._table.put(item, absent=True)
         except Collision:
-            return self.get(project, case_id)
-        return Case(project, case_id, item)
+            return self.get(project, found)
+        return Case(project, found, item)
+
+    def _claim(self, project: str, subject: str, slot: str, case_id: str, now: float) -> Case | str:
+        """The open case of a slot, or the id under which the caller writes one."""
+        pk = open_pk(project, subject)
+        pointer = {"pk": pk, "sk": slot, "kind": "open", "case": case_id, "ttl": expiry("open", now)}
+        for _ in range(_RACES):
+            try:
+                self._table.put(pointer, absent=True)
+            except Collision as collision:
+                if collision.item is None:  # past its TTL and not deleted yet
+                    self._table.put(pointer)
+                    return case_id
+                standing = str(collision.item["case"])
+            else:
+                return case_id
+            item = self._table.get(case_pk(project), standing)
+            if item is None:
+                return standing
+            if (case := Case(project, standing, item)).open:
+                return case
+            change = Change(put={"case": case_id, "ttl": pointer["ttl"]}, expect={"kind": "open", "case": standing})
+            with contextlib.suppress(Collision):
+                self._table.update(pk, slot, change)
+                return case_id
+        raise Unavailable
+
+    def pause(self, case: Case, now: float) -> Case:
+        """Stop the clock while it is in doubt who is asking (GDPR Art. 12(6)); nothing else stops it."""
+        return self.act(case, PAUSE, paused=int(now))
+
+    def resume(self, case: Case, now: float) -> Case:
+        """Identity is established: the deadline moves by as long as the clock stood."""
+        return self.act(case, RESUME, due=int(case.get("due")) + max(0, int(now) - case.get("paused", int(now))))
+
+    def extend(self, case: Case, reason: str, now: float) -> Case:
+        """Extend the term once by two months (GDPR Art. 12(3)); Conflict where the term has run out or was extended.
+
+        The clock's pauses so far are added, as they were to the first term.
+        """
+        if reason not in read_policy("rights")["extensions"]:
+            raise ValueError("an extension carries a reason of policy/rights.toml")
+        zone = controller_zone()
+        paused = case.get("due") - int(due(case.created, zone))
+        put = {"extended": {"at": int(now), "reason": reason}, "due": int(extended(case.created, zone)) + paused}
+        expect = {"extended": None, "due": case.get("due"), "status": frozenset({RECEIVED, IN_PROGRESS, ON_HOLD})}
+        if may_extend(now, case.get("due")):
+            with contextlib.suppress(Collision):
+                return self._update(case, Change(put=put, expect=expect))
+        raise Conflict("The term has run out, was extended before, or the request has ended.", code="not_extendable")
+
+    def deny(self, case: Case, reason: str, now: float) -> Case:
+        """Refuse it for a reason of policy/rights.toml (RGT-9). Final, like every end."""
+        if reason not in read_policy("rights")["denials"]:
+            raise ValueError("a denial carries a reason of policy/rights.toml")
+        return self.act(case, DENY, reason=reason, completed=int(now))
 
     def get(self, project: str, case_id: str) -> Case:
         """The case, if it is this project's; NotFound otherwise."""

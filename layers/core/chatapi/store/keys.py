@@ -14,6 +14,9 @@ policy/processors.toml, so no part holds the separator and every key parses in o
     Requests    r#{project}                          {case}
                 h#{project}#{subject}                {hold}
                 m#{digest}                           -                           marks of what was deleted on its own
+                o#{project}#{subject}                {right}[#{target}]          the open case of a right
+                o#{project}#{subject}                held#{case}                 a case that a hold keeps from its end
+                t#{date}                             {time}#{project}#{case}#{what}       what is to be done then
 """
 
 from __future__ import annotations
@@ -110,3 +113,31 @@ def mark_pk(digest: str) -> str:
 def hold_pk(project: str, subject: str) -> str:
     """The partition of the legal holds on a data subject."""
     return f"h#{project}#{subject}"
+
+
+def open_pk(project: str, subject: str) -> str:
+    """The partition of the pointers to a data subject's open cases."""
+    return f"o#{project}#{subject}"
+
+
+def open_sk(case_type: str, target: str = "") -> str:
+    """The sort key of the pointer to the open case of a right, where it has one on a target (a purpose, a digest)."""
+    return f"{case_type}#{target}" if target else case_type
+
+
+HELD = "held#"
+
+
+def held_case_sk(case: str) -> str:
+    """The sort key of the pointer to a case a part of which legal holds keep."""
+    return HELD + case
+
+
+def timer_pk(date: str) -> str:
+    """The partition of what is to be done on a day (`YYYYMMDD`, UTC)."""
+    return "t#" + date
+
+
+def timer_sk(at: int, project: str, case: str, what: str) -> str:
+    """The sort key of one thing to be done at `at`, POSIX seconds; sorts by time."""
+    return f"{at:012d}#{project}#{case}#{what}"

@@ -1,0 +1,158 @@
+"""`chatapi requests pause|continue|extend|deny` and `chatapi holds add|list|release`: what the data protection officer
+decides about data-rights requests."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import typer
+
+from chatapi.catalogue import read_policy
+from chatapi.errors import Conflict, NotFound
+from chatapi.store.cases import Case, Cases, NotAllowed
+from chatapi.store.holds import HoldError, Holds
+from chatapi.store.keys import HELD, open_pk
+from chatapi_cli.target import Target, find
+from privacy.executions import StepFunctions
+from privacy.tasks.timers import HOLDS, set_timer
+
+Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
+Request = Annotated[str, typer.Argument(help="The request's id, dsr_…")]
+Stack = Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs.")]
+User = Annotated[str | None, typer.Option(help="The end user's id; '-' reads it from standard input.")]
+Owner = Annotated[bool, typer.Option("--owner", help="The project's owner.")]
+
+holds_app = typer.Typer(no_args_is_help=True, help="Legal holds: what an erasure has to keep, and until when.")
+
+
+def add_rights(app: typer.Typer, requests_app: typer.Typer) -> None:
+    """Hang the commands below the given ones."""
+    app.add_typer(holds_app, name="holds")
+    requests_app.command("pause")(pause)
+    requests_app.command("continue")(go_on)
+    requests_app.command("extend")(extend)
+    requests_app.command("deny")(deny)
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise SystemExit(1)
+
+
+def _decided(stack: str | None, project: str, request: str, act: Callable[[Cases, Case], Case]) -> Target:
+    target = find(stack)
+    cases = target.cases()
+    try:
+        case = act(cases, cases.get(project, request))
+    except NotFound:
+        _fail("no such request in this project")
+    except (NotAllowed, Conflict):
+        _fail("the request is in a state that does not allow this")
+    typer.echo(json.dumps({"request": case.id, "status": case.status, "due_at": case.get("due")}))
+    return target
+
+
+def pause(project: Project, request: Request, stack: Stack = None) -> None:
+    """Stop the clock while it is in doubt who is asking (GDPR Art. 12(6)). Nothing else stops it."""
+    _decided(stack, project, request, lambda cases, case: cases.pause(case, time.time()))
+
+
+def go_on(project: Project, request: Request, stack: Stack = None) -> None:
+    """Identity is established: the clock runs again, and so does the work."""
+    target = _decided(stack, project, request, lambda cases, case: cases.resume(case, time.time()))
+    _start(target, project, request)
+
+
+def extend(
+    project: Project,
+    request: Request,
+    reason: Annotated[str, typer.Option(help=", ".join(read_policy("rights")["extensions"]))],
+    stack: Stack = None,
+) -> None:
+    """Extend the term once by two months (GDPR Art. 12(3)). Refused once it has run out."""
+    _known(reason, "extensions")
+    _decided(stack, project, request, lambda cases, case: cases.extend(case, reason, time.time()))
+
+
+def deny(
+    project: Project,
+    request: Request,
+    reason: Annotated[str, typer.Option(help=", ".join(read_policy("rights")["denials"]))],
+    stack: Stack = None,
+) -> None:
+    """Refuse a request for a reason that its subject is told, with the way to complain (GDPR Art. 12(4))."""
+    _known(reason, "denials")
+    _decided(stack, project, request, lambda cases, case: cases.deny(case, reason, time.time()))
+
+
+def _known(reason: str, table: str) -> None:
+    if reason not in read_policy("rights")[table]:
+        _fail("reasons are: " + ", ".join(read_policy("rights")[table]))
+
+
+def _subject(target: Target, project: str, user: str | None, owner: bool) -> str:
+    if owner == (user is not None):
+        _fail("select with exactly one of --user and --owner")
+    # A command line is seen by others on the machine: the id may come from standard input.
+    return target.subject(project, sys.stdin.readline().rstrip("\n") if user == "-" else user)
+
+
+@holds_app.command("add")
+def holds_add(
+    project: Project,
+    kind: Annotated[list[str], typer.Option(help="A kind of record, of policy/catalogue.toml; repeatable.")],
+    basis: Annotated[str, typer.Option(help="The law or order that demands it.")],
+    by: Annotated[str, typer.Option(help="Who answers for it.")],
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Days until it ends; reviewed half-way.")],
+    user: User = None,
+    owner: Owner = False,
+    stack: Stack = None,
+) -> None:
+    """Keep some kinds of a subject's records through an erasure. Prints the hold."""
+    target = find(stack)
+    subject = _subject(target, project, user, owner)
+    try:
+        hold = Holds(target.requests()).add(project, subject, kind, basis, by, days=days, now=time.time())
+    except HoldError as error:
+        _fail(str(error))
+    typer.echo(json.dumps({"hold": hold["sk"], "kinds": hold["kinds"], "expires_at": hold["expires"]}))
+
+
+@holds_app.command("list")
+def holds_list(project: Project, user: User = None, owner: Owner = False, stack: Stack = None) -> None:
+    """The holds on a subject, one JSON object a line; those that have ended too."""
+    target = find(stack)
+    for hold in Holds(target.requests()).all(project, _subject(target, project, user, owner)):
+        shown = {name: hold[name] for name in ("kinds", "basis", "owner", "review", "expires")}
+        typer.echo(json.dumps({"hold": hold["sk"], **shown, "in_force": hold["expires"] > time.time()}))
+
+
+@holds_app.command("release")
+def holds_release(
+    project: Project,
+    hold: Annotated[str, typer.Argument(help="The hold's id, see 'holds list'.")],
+    user: User = None,
+    owner: Owner = False,
+    stack: Stack = None,
+) -> None:
+    """End a hold now. What it alone kept of finished erasures is erased at once."""
+    target, now = find(stack), time.time()
+    subject, table = _subject(target, project, user, owner), target.requests()
+    try:
+        Holds(table).release(project, subject, hold, now)
+    except NotFound:
+        _fail("no such hold on this subject")
+    waiting = [row["case"] for row in table.query(open_pk(project, subject), HELD)]
+    for case in waiting:
+        set_timer(table, int(now), target.cases().get(project, case), HOLDS)  # should the start below be lost
+        _start(target, project, case)
+    typer.echo(json.dumps({"released": hold, "erasing": waiting}))
+
+
+def _start(target: Target, project: str, request: str) -> None:
+    executions = StepFunctions(target.client("states"), target.output("ErasureMachine"))
+    executions.start(f"{request}-{int(time.time())}", project, request)
