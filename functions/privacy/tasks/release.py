@@ -16,8 +16,9 @@ from typing import Any
 from chatapi.catalogue import catalogue, read_policy
 from chatapi.certificates import VERSION
 from chatapi.store.cases import COMPLETED, RELEASE, Case, NotAllowed
+from chatapi.store.days import forget
 from chatapi.store.holds import Holds
-from chatapi.store.items import Key
+from chatapi.store.items import Item, Key
 from chatapi.store.keys import HOLD, UNDATED, held_case_sk, open_pk, subject_pk
 from chatapi.vault import State
 from privacy.tasks.certify import issue_once
@@ -37,11 +38,14 @@ def release(ports: Ports, case: Case) -> Result:
     left, holds = 0, Holds(ports.requests)
     for subject in case.subjects:
         kept = {kind for hold in holds.in_force(case.project, subject, ports.now()) for kind in hold["kinds"]}
-        for kind, keys in _held(ports, case, subject):
+        for kind, rows in _held(ports, case, subject):
             if kind in kept:
-                left += len(keys)
+                left += len(rows)
+            elif kind == "day":
+                for row in rows:
+                    forget(ports.records, row)
             else:
-                ports.records.delete_all(keys)
+                ports.records.delete_all([(row["pk"], row["sk"]) for row in rows])
     if left:
         watch_holds(ports, case)
         return {}
@@ -59,18 +63,18 @@ def release(ports: Ports, case: Case) -> Result:
     return {}
 
 
-def _held(ports: Ports, case: Case, subject: str) -> Iterator[tuple[str, list[Key]]]:
+def _held(ports: Ports, case: Case, subject: str) -> Iterator[tuple[str, list[Item]]]:
     """What this case left standing under its holds, by the kind that was held: sealed copies, and rows in place."""
     copies = subject_pk(case.project, subject, HOLD)
     for page in pages(ports.records, copies, case.id + "#"):
-        yield "completion", [(copies, row["sk"]) for row in page]
+        yield "completion", page
     places = subject_pk(case.project, subject, UNDATED)
     kinds, until = in_place(case), case.get("inventory")["at"]
     for page in pages(ports.records, places):
         for kind in sorted(kinds):
-            keys: list[Key] = [(places, r["sk"]) for r in page if r["kind"] == kind and began_before(r, until)]
-            if keys:
-                yield kind, keys
+            ours = [row for row in page if row["kind"] == kind and began_before(row, until)]
+            if ours:
+                yield kind, ours
 
 
 def _destroy(ports: Ports, case: Case) -> Case:

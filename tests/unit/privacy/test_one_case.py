@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,8 +57,14 @@ def test_what_has_ended_is_asked_for_anew(acts: list[object]) -> None:
 
 def test_a_writer_killed_after_its_pointer_leaves_one_case_for_all() -> None:
     world = World()
-    pointer = {"pk": open_pk(PROJECT, ALICE), "sk": "erasure", "kind": "open", "case": "dsr_" + "9" * 24}
-    world.requests.put(pointer)
+    pointer = {
+        "pk": open_pk(PROJECT, ALICE),
+        "sk": "erasure",
+        "kind": "open",
+        "case": "dsr_" + "9" * 24,
+        "ttl": 1 << 40,
+    }
+    world.requests.put({**pointer, "case": "dsr_" + "9" * 24})
     assert asked(world, 1).id == asked(world, 2).id == "dsr_" + "9" * 24
 
 
@@ -66,9 +74,9 @@ def test_of_many_at_once_all_get_the_same_case() -> None:
 
         lock = threading.Lock()
 
-        def put(self, item: Item, *, absent: bool = False) -> None:
+        def put(self, item: Item, *, absent: bool = False, expect: Mapping[str, Any] | None = None) -> None:
             with self.lock:
-                super().put(item, absent=absent)
+                super().put(item, absent=absent, expect=expect)
 
     cases, found, gate = Cases(Catalogued(Locked(), "requests")), [], threading.Barrier(8)
 

@@ -185,17 +185,16 @@ class Cases:
             try:
                 self._table.put(pointer, absent=True)
             except Collision as collision:
-                if collision.item is None:  # past its TTL and not deleted yet
-                    self._table.put(pointer)
-                    return case_id
-                standing = str(collision.item["case"])
+                found = collision.item or {}
             else:
                 return case_id
-            item = self._table.get(case_pk(project), standing)
-            if item is None:
-                return standing
-            if (case := Case(project, standing, item)).open:
-                return case
+            standing = found.get("case", "")
+            if found.get("ttl", 0) > now:  # past its TTL it is none any more, only not deleted yet
+                item = self._table.get(case_pk(project), standing)
+                if item is None:
+                    return str(standing)
+                if (case := Case(project, standing, item)).open:
+                    return case
             change = Change(put={"case": case_id, "ttl": pointer["ttl"]}, expect={"kind": "open", "case": standing})
             with contextlib.suppress(Collision):
                 self._table.update(pk, slot, change)
