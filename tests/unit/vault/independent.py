@@ -1,42 +1,44 @@
-"""A second reading of docs/vault-format.md that shares no code with the product: what an auditor would write.
+"""The auditors' decryptor (tools/decrypt.py), loaded as the one file that it is, and its other direction.
 
-It opens, seals and encodes with nothing but the specification's own words, HKDFExpand and AESGCM.
+It opens and encodes with nothing but the specification's own words (docs/vault.md), HKDFExpand and AESGCM.
 """
 
 from __future__ import annotations
 
-import hmac
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
 
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+FILE = Path(__file__).parents[3] / "tools" / "decrypt.py"
 
 
-def encode(context: list[str | int]) -> bytes:
-    """Each part: a letter for its type, the payload's length in decimal, a colon, the payload."""
-    encoded = bytearray()
-    for part in context:
-        payload = part.encode("utf-8") if isinstance(part, str) else str(part).encode("ascii")
-        encoded += (b"s" if isinstance(part, str) else b"i") + str(len(payload)).encode("ascii") + b":" + payload
-    return bytes(encoded)
+def _load() -> Any:
+    spec = importlib.util.spec_from_file_location("chatapi_independent_decryptor", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = _load()
+DoesNotOpen: type[Exception] = tool.DoesNotOpen
 
 
 def derive(subject_key: bytes, header: bytes, context: list[str | int]) -> tuple[bytes, bytes]:
     """Message key and commitment."""
-    info = b"chatapi/msg/v1" + header + encode(context)
-    okm = HKDFExpand(hashes.SHA512(), 64, info).derive(subject_key)
-    return okm[0:32], okm[32:64]
+    derived: tuple[bytes, bytes] = tool.derive(subject_key, header, context)
+    return derived
 
 
 def decrypt(subject_key: bytes, context: list[str | int], sealed: bytes) -> bytes:
-    """The plain text; ValueError or InvalidTag otherwise."""
-    if sealed[0] != 1:
-        raise ValueError("version")
-    header, commitment, rest = sealed[0:27], sealed[27:59], sealed[59:]
-    key, expected = derive(subject_key, header, context)
-    if not hmac.compare_digest(commitment, expected):
-        raise ValueError("commitment")
-    return AESGCM(key).decrypt(bytes(12), rest, header)
+    """The plain text, under the keyver that the message names; DoesNotOpen otherwise."""
+    opened: bytes = tool.decrypt(subject_key, int.from_bytes(sealed[1:3], "big"), context, sealed)
+    return opened
 
 
 def encrypt(subject_key: bytes, keyver: int, context: list[str | int], salt: bytes, plaintext: bytes) -> bytes:

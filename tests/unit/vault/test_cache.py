@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chatapi.clock import FixedClock
 from chatapi.vault import (
@@ -19,6 +21,7 @@ from chatapi.vault import (
 )
 from chatapi.vault.cache import MAX_AGE
 from chatapi.vault.memory import MemoryKeys, MemoryWraps
+from tests.support.campaign import examples
 
 PLACE = ("records", "prj#sub_a#1", "message#1", "body", 1)
 
@@ -272,6 +275,34 @@ def test_open_all_opens_each_row_at_its_own_place_or_nothing(world: World) -> No
     swapped = [rows[0], (rows[1][0], rows[1][1], rows[4][2])]
     with pytest.raises(InvalidCiphertext):
         world.handle.open_all("records", "pk", "body", swapped)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 2), st.sampled_from(["", "cut", "bit", "move"])), max_size=9)
+)
+@settings(max_examples=examples(60))
+def test_open_all_is_open_for_each_row(choices: list[tuple[int, int, str]]) -> None:
+    world = World()
+    rows, one_by_one = [], list[bytes | None]()
+    for number, revision, damage in choices:
+        sk = f"m#{number}"
+        sealed = world.handle.seal("records", "pk", sk, "body", revision, bytes(number))
+        if damage == "cut":
+            sealed = sealed[: 10 * number]
+        elif damage == "bit":
+            sealed = sealed[:60] + bytes([sealed[60] ^ 1]) + sealed[61:]
+        elif damage == "move":
+            sk += "x"
+        rows.append((sk, revision, sealed))
+        try:
+            one_by_one.append(world.handle.open("records", "pk", sk, "body", revision, sealed))
+        except InvalidCiphertext:
+            one_by_one.append(None)
+    if None in one_by_one:
+        with pytest.raises(InvalidCiphertext):
+            world.handle.open_all("records", "pk", "body", rows)
+    else:
+        assert world.handle.open_all("records", "pk", "body", rows) == one_by_one
 
 
 def test_a_handle_that_serves_many_partitions_stays_bounded_and_right(world: World) -> None:

@@ -16,7 +16,7 @@ from chatapi.vault.format import Places, _seal, front, keyver_of
 from tests.support.campaign import examples
 from tests.unit.vault import independent
 
-VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "vault.json").read_text())
 KEY = bytes(range(64))
 MATERIAL = SubjectKeyMaterial(KEY)
 HERE = Context("prj1", "records", "prj1#sub_a#1", "message#1", "body", 1)

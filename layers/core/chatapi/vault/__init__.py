@@ -1,4 +1,4 @@
-"""The vault: envelope encryption per data subject. Specification: docs/vault-format.md.
+"""The vault: envelope encryption per data subject. Specification: docs/vault.md.
 
 Callers need `Vault` and the `SubjectHandle` it gives, the four refusals, and the subject ids. The ports' real adapters,
 `chatapi.vault.dynamo` and `chatapi.vault.kms`, are imported by a function's composition root only: nothing here loads

@@ -1,4 +1,4 @@
-"""The message format, version 1. Specification with vectors: docs/vault-format.md.
+"""The message format, version 1. Specification with vectors: docs/vault.md.
 
     0    1       3         27         59                        n-16   n
     | ver | keyver | salt    | commit   | AES-256-GCM ciphertext | tag |
@@ -15,17 +15,30 @@ would be cloned by a Lambda SnapStart snapshot.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from hashlib import sha512 as _openssl_sha512
 from hmac import compare_digest
 from struct import Struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA512
-from cryptography.hazmat.primitives.hmac import HMAC
 
 from chatapi.vault.errors import InvalidCiphertext
-from chatapi.vault.lp import lp
+from chatapi.vault.lp import lp, utf8
+
+if TYPE_CHECKING:
+    _sha512 = _openssl_sha512
+else:
+    # CPython's own SHA-512 (from 3.12 on HACL*, formally verified): for two blocks the context that OpenSSL allocates
+    # costs as much as the hashing, and this runs for every message. hashlib's where an interpreter has none.
+    try:
+        from _sha2 import sha512 as _sha512  # 3.12 and later
+    except ImportError:
+        try:
+            from _sha512 import sha512 as _sha512
+        except ImportError:
+            _sha512 = _openssl_sha512
 
 VERSION = 1
 OVERHEAD = 75
@@ -36,6 +49,7 @@ _BODY = 59
 _NONCE = bytes(12)
 _FRONT = Struct("27s 32s").unpack_from  # header, commitment
 _DERIVED = Struct("32s 32s").unpack  # message key, commitment
+_TEXT = [b"s%d:" % size for size in range(1025)]  # lp's front of a text; a sort key has at most 1,024 bytes
 _LARGE = 16384  # from here a view is cheaper than a copy
 
 
@@ -64,7 +78,12 @@ class Places:
 
     def __init__(self, tenant: str, table: str, pk: str, attribute: str, revision: int) -> None:
         self._before = lp(tenant, table, pk)
-        self._after = lp(attribute, revision)
+        self._after = lp(attribute, revision) + b"\x01"
+
+    @property
+    def ends(self) -> tuple[bytes, bytes]:
+        """What stands before the `sk`, and behind it with the block counter."""
+        return self._before, self._after
 
     @classmethod
     def of(cls, context: Context) -> Places:
@@ -73,35 +92,40 @@ class Places:
 
     def block(self, header: bytes, sk: str) -> bytes:
         """What HKDF-Expand hashes behind the label: header | lp(context) | block counter 1 (RFC 5869, section 2.3)."""
-        try:
-            encoded = sk.encode()
-        except UnicodeEncodeError:
-            encoded = None
-        if encoded is None:  # outside the handler: the cause carries the text
-            raise ValueError("the text is not valid Unicode")
-        return b"%b%bs%d:%b%b\x01" % (header, self._before, len(encoded), encoded, self._after)
+        encoded = utf8(sk)
+        size = len(encoded)
+        text = _TEXT[size] if size < len(_TEXT) else b"s%d:" % size
+        return b"".join((header, self._before, text, encoded, self._after))
 
 
 class SubjectKeyMaterial:
-    """A subject key, held only as a keyed HMAC-SHA512 that each message copies: the keying is paid once.
+    """A subject key, held only as the two keyed halves of HMAC-SHA512 (RFC 2104) that each message copies: the keying
+    is paid once.
 
     `key` is exactly 64 bytes (ValueError otherwise): one fixed length below HMAC's block, so that no two keys are
     equivalent (HMAC pads short keys with zeros), which the commitment rests on.
     """
 
-    __slots__ = ("_mac",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 64:
             raise ValueError("a subject key has 64 bytes")
-        self._mac = HMAC(key, SHA512())
-        self._mac.update(_LABEL)
+        block = key.ljust(128, b"\0")
+        self._inner = _sha512(bytes(byte ^ 0x36 for byte in block) + _LABEL)
+        self._outer = _sha512(bytes(byte ^ 0x5C for byte in block))
+
+    @property
+    def halves(self) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """Make copies of the inner and of the outer keyed half."""
+        return self._inner.copy, self._outer.copy
 
     def derive(self, block: bytes) -> tuple[bytes, ...]:
         """Message key and commitment: HKDF-Expand to L = 64, which for HMAC-SHA512 is its first block alone."""
-        mac = self._mac.copy()
-        mac.update(block)
-        return _DERIVED(mac.finalize())
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(block)
+        outer.update(inner.digest())
+        return _DERIVED(outer.digest())
 
 
 def seal(subject_key: SubjectKeyMaterial, keyver: int, context: Context, plaintext: bytes) -> bytes:
@@ -160,3 +184,32 @@ def open_at(subject_key: SubjectKeyMaterial, places: Places, sk: str, sealed: by
     except InvalidTag:
         pass
     raise InvalidCiphertext
+
+
+def open_rows(
+    rows: Iterable[tuple[str, int, bytes]], prepare: Callable[[bytes, int], tuple[SubjectKeyMaterial, Places]]
+) -> list[bytes]:
+    """`open_at` for many rows (sk, revision, sealed). `prepare(front, revision)` gives key and places, and is asked
+    again only where a row differs from the one before. The steps of `open_at` in one loop: the calls between functions
+    were a tenth of what a history costs. A property test holds the two equal."""
+    aes, equal, join, text, plain, keyver, last = AESGCM, compare_digest, b"".join, _TEXT, list[bytes](), b"", -1
+    try:
+        for sk, revision, sealed in rows:
+            if revision != last or sealed[:3] != keyver:
+                keyver, last = sealed[:3], revision
+                material, places = prepare(keyver, revision)
+                inner_of, outer_of = material.halves
+                before, after = places.ends
+            header, encoded = sealed[:27], sk.encode()
+            inner, outer = inner_of(), outer_of()
+            inner.update(join((header, before, text[len(encoded)], encoded, after)))
+            outer.update(inner.digest())
+            derived = outer.digest()
+            if len(sealed) < OVERHEAD or not equal(derived[32:], sealed[27:_BODY]):
+                raise InvalidCiphertext
+            plain.append(aes(derived[:32]).decrypt(_NONCE, sealed[_BODY:], header))
+    except (InvalidTag, UnicodeEncodeError, IndexError):
+        pass
+    else:
+        return plain
+    raise InvalidCiphertext  # outside the handler: a cause may carry the text

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from chatapi.clock import Clock
 from chatapi.vault.cache import CachedKey, UnwrapCache
 from chatapi.vault.errors import Conflict, InvalidCiphertext, KeyUnavailable, SubjectErased, SubjectFrozen
-from chatapi.vault.format import Places, SubjectKeyMaterial, front, keyver_of, open_at, seal_at
+from chatapi.vault.format import Places, SubjectKeyMaterial, front, keyver_of, open_at, open_rows, seal_at
 from chatapi.vault.lp import lp
 from chatapi.vault.ports import KeyService, State, VaultItem, WrapStore
 
@@ -173,17 +173,9 @@ class SubjectHandle:
 
     def open_all(self, table: str, pk: str, attribute: str, rows: Iterable[tuple[str, int, bytes]]) -> list[bytes]:
         """`open` for many rows (sk, revision, sealed) of one partition, a history for instance. All open or none."""
-        plain: list[bytes] = []
-        material = places = keyver = last = None
-        for sk, revision, sealed in rows:
-            if material is None or sealed[:3] != keyver:
-                keyver = sealed[:3]
-                material = self._material(keyver)
-            if places is None or revision != last:
-                last = revision
-                places = self._at(table, pk, attribute, revision)
-            plain.append(open_at(material, places, sk, sealed))
-        return plain
+        return open_rows(
+            rows, lambda keyver, revision: (self._material(keyver), self._at(table, pk, attribute, revision))
+        )
 
     def _at(self, table: str, pk: str, attribute: str, revision: int) -> Places:
         places = self._places.get((table, pk, attribute, revision))
