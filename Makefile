@@ -45,10 +45,12 @@ check:
 
 test: check
 	$(SETUP) dev sam runtime layer
+	$(IN) local.browser > /dev/null
 	$(IN) pytest tests/unit tests/integration tests/template tests/privacy tests/contract
 
 e2e:
 	$(SETUP) dev sam stack runtime
+	$(IN) local.browser > /dev/null
 	CHATAPI_LIVE=stack $(IN) pytest tests/e2e tests/contract/sdk
 
 bench:

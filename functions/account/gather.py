@@ -74,7 +74,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
     try:
         written = gather(*_composed())
     except Exception as error:  # noqa: BLE001 - an error's text could quote a key
-        log_error("gathering_failed", error, function="usage")
+        log_error("gathering_failed", error, function="usage", code=getattr(error, "code", None))
         raise GatheringFailed from None
     log("gathered", function="usage", count=written)
     return {"rows": written}

@@ -8,6 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from account.portal_files import page
 from account.requests import KeyCreate, KeyRotate, parse
 from account.service import Services
 from account.usage import parse_query
@@ -86,6 +87,30 @@ def usage() -> Response[str]:
     event = app.current_event.raw_event
     query = parse_query(event.get("multiValueQueryStringParameters"), event.get("headers"))
     return query.answer(_composed().usage.read(project, query))
+
+
+@app.get("/portal")
+def portal() -> Response[str]:
+    """The portal's first page."""
+    return page("index.html")
+
+
+@app.get("/portal/usage")
+def portal_usage() -> Response[str]:
+    """The page that plots usage."""
+    return page("usage.html")
+
+
+@app.get("/portal/usage.js")
+def portal_script() -> Response[str]:
+    """Its script."""
+    return page("usage.js")
+
+
+@app.get("/portal/usage.css")
+def portal_style() -> Response[str]:
+    """Its style."""
+    return page("usage.css")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 API = RESOURCES["Api"]["Properties"]
 PATHS: dict[str, Any] = API["Body"]["paths"]
 ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods if method != "options"]
-OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json"}
+PORTAL = {"/portal", "/portal/usage", "/portal/usage.js", "/portal/usage.css"}
+OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json", *PORTAL}
 
 
 def of_type(kind: str) -> dict[str, Any]:

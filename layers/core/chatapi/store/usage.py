@@ -57,7 +57,8 @@ class DynamoDayIndex:
             request: dict[str, Any] = {
                 "TableName": self._table,
                 "IndexName": INDEX,
-                "KeyConditionExpression": "shard = :shard",
+                "KeyConditionExpression": "#shard = :shard",  # a reserved word, which moto does not mind
+                "ExpressionAttributeNames": {"#shard": "shard"},
                 "ExpressionAttributeValues": {":shard": to_av(f"{date}#{number}")},
             }
             while True:
