@@ -33,7 +33,7 @@ _PROJECT: dict[str, Any] = {
     "created": {"N": "1800000000"},
     "ret": {"S": "history"},
     "region": {"S": "eu-central-1"},
-    **{name: {"N": "100000000"} for name in ("rpm", "tpm", "rpd", "tpmo", "conc", "prm")},
+    **{name: {"N": "100000000"} for name in ("rpm", "tpm", "rpd", "tpmo", "conc", "prm", "smo")},
     "k_k1": {
         "M": {
             "h": {"B": b64encode(bytes(32)).decode()},

@@ -37,6 +37,7 @@ def settings(function: str, model_url: str = "http://127.0.0.1:9/v1") -> dict[st
     return {
         **{name: f"bench-{name.lower()}" for name in {**shared, **own}},
         "STAGE": "local",
+        **({"DEAREST_PRICE": "150000 50000 300000"} if "DEAREST_PRICE" in own else {}),
         **({"MODEL_URL": model_url} if "MODEL_URL" in own else {}),
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,

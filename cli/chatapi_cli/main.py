@@ -13,6 +13,7 @@ from chatapi.aws.errors import AwsError
 from chatapi.errors import NotFound
 from chatapi.grants import Grant
 from chatapi.keys import SCOPES
+from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError
 from chatapi_cli.rights import add_rights
 from chatapi_cli.target import TargetError, find
@@ -47,6 +48,11 @@ def fail(text: str, code: int = 1) -> NoReturn:
     raise SystemExit(code)
 
 
+def micro_usd(usd: float) -> int:
+    """Dollars of the command line as whole micro-USD."""
+    return round(usd * 1_000_000)
+
+
 def show(record: dict[str, object], as_json: bool) -> None:
     """A record as JSON or as aligned lines."""
     if as_json:
@@ -63,7 +69,17 @@ def projects_create(
     rpm: Annotated[int, typer.Option(min=1, help="Requests a minute.")] = Limits.rpm,
     tpm: Annotated[int, typer.Option(min=1, help="Tokens a minute.")] = Limits.tpm,
     rpd: Annotated[int, typer.Option(min=1, help="Requests a day.")] = Limits.rpd,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Chats at the same time.")] = Limits.conc,
+    concurrency: Annotated[
+        int, typer.Option(min=0, max=1000, help="Chats at the same time; 0: any number.")
+    ] = Limits.conc,
+    tpmo: Annotated[int, typer.Option(min=1, help="Tokens a month.")] = Limits.tpmo,
+    prm: Annotated[int, typer.Option(min=1, help="Data-rights requests a minute.")] = Limits.prm,
+    spend: Annotated[float | None, typer.Option(min=0.000001, help="USD a month, e.g. 25 or 0.50.")] = None,
+    lease: Annotated[
+        int, typer.Option(min=0, max=MAX_LEASE, help="Requests debited at once, with --concurrency 0 alone.")
+    ] = 0,
+    user_rpm: Annotated[int, typer.Option(min=0, help="Requests a minute of each end user; 0: no limit.")] = 0,
+    user_tpm: Annotated[int, typer.Option(min=0, help="Tokens a minute of each end user; 0: no limit.")] = 0,
     retention: Annotated[str, typer.Option(help="none, or history: 'store: true' is permitted.")] = "none",
     region: Annotated[str, typer.Option(help="Home region; default: the stack's.")] = "",
     stack: Stack = None,
@@ -73,7 +89,18 @@ def projects_create(
     target = find(stack)
     if region not in ("", target.region):
         raise ProjectError(f"this stack is in {target.region}; create the project on the stack of its home region")
-    limits = Limits(rpm=rpm, tpm=tpm, rpd=rpd, conc=concurrency)
+    limits = Limits(
+        rpm=rpm,
+        tpm=tpm,
+        rpd=rpd,
+        conc=concurrency,
+        tpmo=tpmo,
+        prm=prm,
+        smo=Limits.smo if spend is None else micro_usd(spend),
+        lease=lease,
+        urpm=user_rpm,
+        utpm=user_tpm,
+    )
     project, key = target.projects().create(name, limits, retention=retention, region=target.region)
     show({"project_id": project, "api_key": key}, as_json)
 
@@ -89,6 +116,9 @@ def keys_create(
         list[str] | None, typer.Option(help="Addresses that it may be used from; repeatable. Default: any.")
     ] = None,
     retention: Annotated[str | None, typer.Option(help="none: stores nothing, whatever the project permits.")] = None,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute with this key.")] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="Tokens a minute with this key.")] = None,
+    spend: Annotated[float | None, typer.Option(min=0.000001, help="USD a month with this key.")] = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
@@ -99,6 +129,9 @@ def keys_create(
         models=tuple(model) if model else None,
         retention=retention,
         cidrs=tuple(cidr) if cidr else None,
+        rpm=rpm,
+        tpm=tpm,
+        spend=None if spend is None else micro_usd(spend),
     )
     key, _ = find(stack).projects().add_key(project, grant, name)
     show({"project_id": project, "api_key": key}, as_json)
@@ -110,17 +143,31 @@ def keys_list(project: Project, stack: Stack = None, as_json: AsJson = False) ->
     keys = find(stack).projects().keys(project)
     if as_json:
         typer.echo(
-            json.dumps([{"kid": key.kid, "created": key.created, "name": key.name, **vars(key.grant)} for key in keys])
+            json.dumps(
+                [
+                    {
+                        "kid": key.kid,
+                        "created": key.created,
+                        "name": key.name,
+                        "last_used_on": key.last_used,
+                        **vars(key.grant),
+                    }
+                    for key in keys
+                ]
+            )
         )
         return
     for key in keys:
         grant = key.grant
         expires = time.strftime("%Y-%m-%d", time.gmtime(grant.expires)) if grant.expires else "never"
         created = time.strftime("%Y-%m-%d", time.gmtime(key.created))
-        line = f"{key.kid}  created {created}  expires {expires}  scopes {' '.join(grant.scopes)}"
+        line = f"{key.kid}  created {created}  last used {key.last_used or 'never'}  expires {expires}"
+        line += f"  scopes {' '.join(grant.scopes)}"
         for what, entries in (("models", grant.models), ("from", grant.cidrs)):
             line += f"  {what} {' '.join(entries)}" if entries else ""
         line += f"  retention {grant.retention}" if grant.retention else ""
+        for what, limit in (("requests/min", grant.rpm), ("tokens/min", grant.tpm), ("micro-USD/month", grant.spend)):
+            line += f"  {what} {limit}" if limit else ""
         typer.echo(line + (f"  {key.name}" if key.name else ""))
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from chatapi.errors import BadRequest, RequestTooLarge
 from chatapi.grants import MAX_ENTRIES, MAX_NAME, Grant, canonical_cidr, is_key_name, is_model_name
 from chatapi.keys import PREFIX
+from chatapi.limits.windows import NO_LIMIT
 from chatapi.store.projects import DAY, MAX_OVERLAP, NEVER, KeyInfo
 
 MAX_BODY_BYTES = 16 * 1024
@@ -31,6 +32,7 @@ class _Strict(BaseModel):
 
 
 Scope = Literal["chat", "history", "privacy", "keys", "usage"]
+Limit = Annotated[int, Field(gt=0, le=NO_LIMIT)]
 Bounded = Field(min_length=1, max_length=MAX_ENTRIES)
 
 
@@ -43,6 +45,9 @@ class KeyCreate(_Strict):
     models: Annotated[list[Annotated[str, AfterValidator(_model)]], Bounded] | None = None
     retention: Literal["none"] | None = None
     cidrs: Annotated[list[Annotated[str, AfterValidator(canonical_cidr)]], Bounded] | None = None
+    rpm: Limit | None = None
+    tpm: Limit | None = None
+    spend: Limit | None = None
 
     def grant(self) -> Grant:
         """What is asked for."""
@@ -52,6 +57,9 @@ class KeyCreate(_Strict):
             models=tuple(self.models) if self.models else None,
             retention=self.retention,
             cidrs=tuple(self.cidrs) if self.cidrs else None,
+            rpm=self.rpm,
+            tpm=self.tpm,
+            spend=self.spend,
         )
 
 
@@ -98,7 +106,8 @@ def _path(loc: tuple[str | int, ...]) -> str | None:
 
 
 def show(project: str, key: KeyInfo) -> dict[str, Any]:
-    """A key on the wire, without its secret. Times in POSIX seconds; null: no restriction of that kind."""
+    """A key on the wire, without its secret. Times in POSIX seconds, `last_used_on` a UTC day; `spend` in micro-USD a
+    month; null: no restriction of that kind, or never used."""
     grant = key.grant
     return {
         "id": key.kid,
@@ -110,5 +119,9 @@ def show(project: str, key: KeyInfo) -> dict[str, Any]:
         "models": list(grant.models) if grant.models else None,
         "retention": grant.retention,
         "cidrs": list(grant.cidrs) if grant.cidrs else None,
+        "rpm": grant.rpm,
+        "tpm": grant.tpm,
+        "spend": grant.spend,
+        "last_used_on": key.last_used,
         "redacted": f"{PREFIX}{project}{key.kid}…",
     }

@@ -21,6 +21,7 @@ def _service() -> Authorizer:
         from chatapi.aws.client import AwsClient
         from chatapi.clock import SystemClock
         from chatapi.environment import region, setting
+        from chatapi.prices import Price
         from chatapi.secrets import Secrets
 
         secrets = Secrets(AwsClient("secretsmanager", region=region()))
@@ -31,6 +32,7 @@ def _service() -> Authorizer:
             mint=lambda: secrets.get(setting("MINT_SECRET")),
             pepper=lambda: secrets.get(setting("KEY_PEPPER_SECRET")),
             clock=SystemClock(),
+            dearest=Price(*map(int, setting("DEAREST_PRICE").split())),
         )
     return _authorizer
 

@@ -5,20 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from authorizer.leases import Leases
 from authorizer.restrictions import restrict
 from chatapi.aws.av import from_item
 from chatapi.aws.errors import AwsError
 from chatapi.clock import Clock
 from chatapi.keys import KeyParts, bearer, check_key, hash_key
 from chatapi.limits import windows
-from chatapi.limits.admission import Debit, Plan, Refusal, dead_slots, explain, heal, plan, ratelimit_headers
+from chatapi.limits.admission import (
+    USUAL,
+    Debit,
+    Plan,
+    Refusal,
+    Shape,
+    dead_slots,
+    explain,
+    heal,
+    how_many,
+    plan,
+    ratelimit_headers,
+    shape_of,
+)
 from chatapi.limits.refusals import Refusals
-from chatapi.verdict import INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict, estimate
+from chatapi.prices import Price
+from chatapi.verdict import (
+    DEFAULT_OUTPUT_TOKENS,
+    INSUFFICIENT_SCOPE,
+    MAX_BODY_BYTES,
+    OK,
+    REQUEST_TOO_LARGE,
+    Verdict,
+    estimate,
+)
 
 SLOT_SECONDS = 905
 """A slot's life: the chat function's timeout and 5 s (template.yaml; a test keeps them alike)."""
 
 _STALE_PROJECTS = 256
+_SHAPES = 1024
+_TRIES = 6
+"""Updates for one decision: a shape learned, a lease made smaller, dead slots healed. Each happens about once."""
 
 
 class Unauthorized(Exception):
@@ -60,15 +86,25 @@ class Authorizer:
     """Keys and limits over one DynamoDB item. `mint` and `pepper` are read on first use, not at init."""
 
     def __init__(
-        self, store: Store, *, table: str, mint: Callable[[], bytes], pepper: Callable[[], bytes], clock: Clock
+        self,
+        store: Store,
+        *,
+        table: str,
+        mint: Callable[[], bytes],
+        pepper: Callable[[], bytes],
+        clock: Clock,
+        dearest: Price = Price(0, 0, 0),  # noqa: B008 - immutable
     ) -> None:
         self._store = store
         self._table = table
         self._mint = mint
         self._pepper = pepper
         self._clock = clock
-        self._stale: dict[str, tuple[str, ...]] = {}
+        self._dearest = dearest
+        self._stale: dict[str, tuple[tuple[str, ...], frozenset[bytes]]] = {}
+        self._shapes: dict[bytes, Shape] = {}
         self._refusals = Refusals()
+        self._leases = Leases(clock)
 
     def decide(
         self,
@@ -87,12 +123,11 @@ class Authorizer:
         scope, kind = route_needs(method, resource)
         too_large = kind == "chat" and content_length is not None and content_length > MAX_BODY_BYTES
         # A body that will be refused takes one request and neither tokens nor a slot.
-        debit = Debit("read") if too_large else Debit(kind, estimate(content_length) if kind == "chat" else 0)
+        debit = self._chat_debit(content_length) if kind == "chat" and not too_large else Debit(_kind(kind))
         key_hash = hash_key(self._pepper(), key)
         now = self._clock.now()
-        attempt, item = self._admit(parts, key_hash, scope, debit, now)
-        if attempt is not None:
-            self._remember_stale(parts.project, item, now)
+        attempt, item, debit = self._admit(parts, key_hash, scope, debit, now)
+        touched = [window for window, _ in attempt.counters] if attempt else []
         verdict = Verdict(
             project=parts.project,
             kid=parts.kid,
@@ -101,45 +136,91 @@ class Authorizer:
             retention=item.get("ret", "none"),
             region=item.get("region", ""),
             slot=attempt.slot if attempt else b"",
-            token_windows=tuple(w.name for w, _ in attempt.counters if w.limit.startswith("t")) if attempt else (),
+            token_windows=tuple(w.name for w in touched if w.limit in ("tpm", "tpmo")),
             reserved=debit.tokens if attempt else 0,
-            ratelimit={} if kind == "rights" else ratelimit_headers(item, now),
+            spend_windows=tuple(w.name for w in touched if w.limit == "smo"),
+            spend=debit.spend if attempt else 0,
+            ratelimit={} if kind == "rights" else ratelimit_headers(item, now, parts.kid),
+            user_rpm=item.get("urpm", 0),
+            user_tpm=item.get("utpm", 0),
         )
         return restrict(verdict, item["k_" + parts.kid], source_ip)
 
+    def _chat_debit(self, content_length: int | None) -> Debit:
+        tokens = estimate(content_length)
+        prompt = tokens - DEFAULT_OUTPUT_TOKENS
+        return Debit("chat", tokens, self._dearest.cost(prompt, 0, DEFAULT_OUTPUT_TOKENS))
+
     def _admit(
         self, parts: KeyParts, key_hash: bytes, scope: str, debit: Debit, now: float
-    ) -> tuple[Plan | None, Mapping[str, Any]]:
-        """What was debited, and the item. Without the scope nothing was: None, and the item as it stands."""
+    ) -> tuple[Plan | None, Mapping[str, Any], Debit]:
+        """What was debited, the item, and the debit of this request. Without the scope nothing was: None, and the item
+        as it stands."""
         remembered = self._refusals.recall(key_hash, scope, debit, now)
         if remembered is not None:
-            raise _refused(*remembered, now)
-        healed = False
-        while True:
-            stale = self._stale.get(parts.project, ())
-            attempt = plan(self._table, *parts, key_hash, scope, debit, now, now + SLOT_SECONDS, stale)
+            raise _refused(*remembered, now, parts.kid)
+        leased = self._leases.take(key_hash, scope, debit, now)
+        if leased is not None:
+            return leased
+        began, healed = self._clock.monotonic(), False
+        shape = self._shapes.get(key_hash, USUAL)
+        count = self._leases.size(key_hash, scope, debit, shape.lease)
+        for _ in range(_TRIES):
+            attempt = self._plan(parts, key_hash, scope, debit._replace(times=count), now, shape)
             try:
                 answer = self._store.call("UpdateItem", attempt.update)
-                return attempt, from_item(answer["Attributes"])
             except AwsError as error:
                 if error.code != "ConditionalCheckFailedException":
                     raise
                 item = from_item(error.item) if error.item else {}
+            else:
+                item = from_item(answer["Attributes"])
+                self._remember(parts, key_hash, item, now)
+                self._leases.keep(key_hash, scope, debit._replace(times=count), attempt, item, now, began)
+                return attempt, item, debit
             refusal = explain(item, parts.kid, key_hash, attempt, now)
             if refusal.reason == "scope":
-                return None, item
+                return None, item, debit
+            if refusal.reason in ("key", "suspended"):
+                break
+            actual = shape_of(item, parts.kid)
+            if actual != shape:
+                # it was seen for the first time, or changed: try again with the limits that there are
+                shape, count = actual, min(count, actual.lease)
+                continue
+            if count > 1:
+                fits, count = how_many(item, attempt, count), 1
+                if fits > 0:
+                    count = fits
+                    continue
+                attempt = self._plan(parts, key_hash, scope, debit, now, shape)
+                refusal = explain(item, parts.kid, key_hash, attempt, now)
+                break
             dead = dead_slots(tuple(item.get("inf", ())), now)
             if refusal.reason != "concurrency" or not dead or healed:
-                self._refusals.remember(key_hash, scope, debit, refusal, item, now)
-                raise _refused(refusal, item, now)
+                break
             healed = True
             self._store.call("UpdateItem", heal(self._table, parts.project, dead))
+        self._refusals.remember(key_hash, scope, debit, refusal, item, now)
+        raise _refused(refusal, item, now, parts.kid)
 
-    def _remember_stale(self, project: str, item: Mapping[str, Any], now: float) -> None:
-        """Expired windows are removed by the next update; what is kept in memory is bounded."""
+    def _plan(self, parts: KeyParts, key_hash: bytes, scope: str, debit: Debit, now: float, shape: Shape) -> Plan:
+        stale, dead = self._stale.get(parts.project, ((), frozenset()))
+        return plan(self._table, *parts, key_hash, scope, debit, now, now + SLOT_SECONDS, stale, shape, dead)
+
+    def _remember(self, parts: KeyParts, key_hash: bytes, item: Mapping[str, Any], now: float) -> None:
+        """The key's shape; and expired windows and dead slots, which the next update removes. All bounded."""
+        if len(self._shapes) >= _SHAPES:
+            self._shapes.clear()
+        self._shapes[key_hash] = shape_of(item, parts.kid)
         if len(self._stale) >= _STALE_PROJECTS:
             self._stale.clear()
-        self._stale[project] = tuple(name for name in item if windows.expired(name, now))[:20]
+        stale = tuple(name for name in item if windows.expired(name, now))[:20]
+        self._stale[parts.project] = stale, dead_slots(tuple(item.get("inf", ())), now)
+
+
+def _kind(kind: str) -> str:
+    return "read" if kind == "chat" else kind
 
 
 _MESSAGES = {
@@ -155,11 +236,11 @@ _MESSAGES = {
 }
 
 
-def _refused(refusal: Refusal, item: Mapping[str, Any], now: float) -> Unauthorized | Denied:
-    return Unauthorized() if refusal.reason == "key" else Denied(denial(refusal, item, now))
+def _refused(refusal: Refusal, item: Mapping[str, Any], now: float, kid: str) -> Unauthorized | Denied:
+    return Unauthorized() if refusal.reason == "key" else Denied(denial(refusal, item, now, kid))
 
 
-def denial(refusal: Refusal, item: Mapping[str, Any], now: float) -> dict[str, str]:
+def denial(refusal: Refusal, item: Mapping[str, Any], now: float, kid: str = "") -> dict[str, str]:
     """The context of a Deny: what the ACCESS_DENIED gateway response says. retry-after stays at 60 s or less, since
     clients ignore more."""
     code, message = _MESSAGES["size" if refusal.final and refusal.reason == "tokens" else refusal.reason]
@@ -172,6 +253,6 @@ def denial(refusal: Refusal, item: Mapping[str, Any], now: float) -> dict[str, s
         "retry_after_ms": str(int(wait * 1000)),
         "should_retry": "false" if refusal.final else "true",
     }
-    for name, value in ratelimit_headers(item, now).items():
+    for name, value in ratelimit_headers(item, now, kid).items():
         context[name.removeprefix("x-ratelimit-").replace("-", "_")] = value
     return context

@@ -9,7 +9,9 @@ from chatapi.aws.av import from_item
 from chatapi.aws.errors import AwsError
 from chatapi.errors import RateLimited
 from chatapi.limits.settlement import settle, top_up
+from chatapi.limits.windows import NO_LIMIT
 from chatapi.logs import log_error
+from chatapi.prices import Price
 from chatapi.verdict import Verdict
 
 
@@ -22,48 +24,64 @@ class Store(Protocol):
 
 
 class Account:
-    """The reservation of one request. Without a slot (routes other than chat) all of it does nothing."""
+    """The reservation of one request. Without one (routes other than chat) all of it does nothing.
 
-    def __init__(self, store: Store, table: str, verdict: Verdict) -> None:
+    `once`: a store that never repeats a call. It settles what was reserved without a slot (docs/limits.md).
+    """
+
+    def __init__(self, store: Store, table: str, verdict: Verdict, once: Store | None = None) -> None:
         self._store = store
         self._table = table
         self._verdict = verdict
+        self._once = once or store
+        self._price = Price(0, 0, 0)
         self.reserved = verdict.reserved
-        self.settled = not verdict.slot
+        self.spend = verdict.spend
+        self.settled = not (verdict.slot or verdict.reserved)
 
-    def cover(self, prompt_estimate: int, output_tokens: int) -> None:
-        """Reserve more where the request may use more than the authorizer, which sees no body, assumed."""
-        more = prompt_estimate + output_tokens - self.reserved
-        if more <= 0 or self.settled:
+    def cover(self, prompt_estimate: int, output_tokens: int, price: Price | None = None) -> None:
+        """Reserve more where the request may use more than the authorizer, which sees no body, assumed. `price` is the
+        model's: by it the chat is settled."""
+        self._price = price or self._price
+        tokens = max(0, prompt_estimate + output_tokens - self.reserved)
+        spend = max(0, self._price.cost(prompt_estimate, 0, output_tokens) - self.spend)
+        if self.settled or not (tokens or spend):
             return
         verdict = self._verdict
-        update = top_up(self._table, verdict.project, verdict.slot, verdict.token_windows, more)
+        update = top_up(self._table, verdict.project, verdict.slot, self._deltas(tokens, spend))
         try:
             self._store.call("UpdateItem", update)
         except AwsError as error:
             if error.code != "ConditionalCheckFailedException":
                 raise
-            refusal = self._refusal(from_item(error.item or {}), more)
+            refusal = self._refusal(from_item(error.item or {}), tokens, spend)
         else:
-            self.reserved += more
+            self.reserved += tokens
+            self.spend += spend
             return
         raise refusal
 
-    def _refusal(self, item: Mapping[str, Any], more: int) -> RateLimited:
-        """Why `more` tokens are not to be had, from the project's item. Where waiting does not help it says so."""
+    def _deltas(self, tokens: int, spend: int) -> dict[str, int]:
+        verdict = self._verdict
+        deltas = dict.fromkeys(verdict.token_windows, tokens) | dict.fromkeys(verdict.spend_windows, spend)
+        return {name: more for name, more in deltas.items() if more}
+
+    def _refusal(self, item: Mapping[str, Any], tokens: int, spend: int) -> RateLimited:
+        """Why so much more is not to be had, from the project's item. Where waiting does not help it says so."""
         final = {"x-should-retry": "false"}
-        month = next((name for name in self._verdict.token_windows if name.startswith("m_")), "")
-        if item.get(month, more) < more:
+        short = [name for name, more in self._deltas(tokens, spend).items() if item.get(name, more) < more]
+        if any(name[:2] in ("m_", "s_") for name in short):
             return RateLimited("The quota of this project is used up.", code="insufficient_quota", headers=final)
-        if self.reserved + more > item.get("tpm", self.reserved + more):
+        own = item.get("k_" + self._verdict.kid, {}).get("l", {})
+        if self.reserved + tokens > min(holder.get("tpm", NO_LIMIT) for holder in (item, own)):
             return RateLimited("max_tokens asks for more than this project's tokens per minute.", headers=final)
         return RateLimited(
             "Rate limit reached for tokens per minute: max_tokens asks for more than is left.",
             headers={"retry-after": "30"},
         )
 
-    def settle(self, used: int) -> None:
-        """Give back or debit the difference and free the slot.
+    def settle(self, tokens_in: int, tokens_out: int = 0, cached: int = 0) -> None:
+        """Give back or debit the difference and free the slot. `cached` is a part of `tokens_in`.
 
         Never raises: the answer is already made, and a slot that stays behind heals by its deadline; the fault is
         logged for the alarm.
@@ -72,9 +90,14 @@ class Account:
             return
         self.settled = True
         verdict = self._verdict
-        update = settle(self._table, verdict.project, verdict.slot, verdict.token_windows, used - self.reserved)
+        tokens = tokens_in + tokens_out - self.reserved
+        spend = self._price.cost(tokens_in, cached, tokens_out) - self.spend
+        if not (verdict.slot or tokens or spend):
+            return
+        deltas = dict.fromkeys(verdict.token_windows, tokens) | dict.fromkeys(verdict.spend_windows, spend)
+        update = settle(self._table, verdict.project, verdict.slot, deltas)
         try:
-            self._store.call("UpdateItem", update)
+            (self._store if verdict.slot else self._once).call("UpdateItem", update)
         except AwsError as error:
             if error.code != "ConditionalCheckFailedException":  # a repeated settle, or a slot healed by its age
                 log_error("settle_failed", error, function="chat", project=verdict.project, code=error.code)

@@ -41,7 +41,7 @@ def compose() -> Services:
     import os
 
     here, clock = region(), SystemClock()
-    dynamodb = AwsClient("dynamodb", region=here)
+    dynamodb, once = AwsClient("dynamodb", region=here), AwsClient("dynamodb", region=here, once=True)
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     vault = Vault(
         DynamoWraps(dynamodb, setting("VAULT_TABLE")),
@@ -67,7 +67,9 @@ def compose() -> Services:
         subject_of=subject_of,
         clock=clock,
     )
-    return Services(registry, chat, StoredChats(completions), lambda verdict: Account(dynamodb, projects, verdict))
+    return Services(
+        registry, chat, StoredChats(completions), lambda verdict: Account(dynamodb, projects, verdict, once)
+    )
 
 
 def _on_this_machine(url: str) -> bool:

@@ -118,7 +118,7 @@ class Generation:
             self._stream.close()
         finally:
             prompt, completion = self.tokens()
-            self._account.settle(prompt + completion)
+            self._account.settle(prompt, completion, self.cached())
             self._disclose(prompt, self.cached(), completion)
 
 

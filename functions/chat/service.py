@@ -31,7 +31,7 @@ from chatapi.clock import Clock, iso
 from chatapi.errors import ApiError, BadRequest, RetentionNotPermitted, Unavailable
 from chatapi.ids import completion_id
 from chatapi.logs import log, log_error
-from chatapi.prices import cost
+from chatapi.prices import cost, price_of
 from chatapi.store.completions import Completions
 from chatapi.store.days import Charge, Days
 from chatapi.vault import SubjectHandle
@@ -125,7 +125,7 @@ class Chat:
         if request.store and caller.retention != "history":
             raise RetentionNotPermitted
         prompt_estimate = size // 4
-        account.cover(prompt_estimate, request.output_tokens)
+        account.cover(prompt_estimate, request.output_tokens, price_of(model.id))
         subject = self._subject(request, caller.project)
         handle = self._completions.open_for(caller.project, subject) if request.store else None
         try:

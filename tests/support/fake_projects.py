@@ -37,12 +37,7 @@ class FakeProjects:
 
     def _holds(self, condition: str, item: dict[str, Any], names: dict[str, str], values: dict[str, Any]) -> bool:
         def value(token: str) -> Any:
-            if token.startswith(":"):
-                return values[token]
-            node: Any = item
-            for part in token.split("."):
-                node = node.get(names.get(part, part)) if isinstance(node, dict) else None
-            return node
+            return values[token] if token.startswith(":") else self._at(item, token, names)
 
         python = condition.replace(" AND ", " and ").replace(" OR ", " or ")
         python = re.sub(r"attribute_not_exists\(([^)]+)\)", lambda m: str(value(m[1]) is None), python)
@@ -61,9 +56,19 @@ class FakeProjects:
         assert re.fullmatch(r"(True|False|and|or|[ ()])*", python), python
         return bool(eval(python))
 
+    @staticmethod
+    def _at(item: dict[str, Any], path: str, names: dict[str, str]) -> Any:
+        node: Any = item
+        for part in path.split("."):
+            node = node.get(names.get(part, part)) if isinstance(node, dict) else None
+        return node
+
     def _apply(self, update: str, item: dict[str, Any], names: dict[str, str], values: dict[str, Any]) -> None:
-        for name, default, value in re.findall(r"(#\w+) = if_not_exists\(#\w+, ([:\w]+)\) - (:\w+)", update):
-            start = values[default] if default.startswith(":") else item[default]
+        for path, value in re.findall(r"(#\w+\.#\w+) = (:\w+)", update):
+            holder, _, leaf = path.partition(".")
+            item[names[holder]] = {**item[names[holder]], names[leaf]: values[value]}
+        for name, default, value in re.findall(r"(#\w+) = if_not_exists\(#\w+, ([:#\w.]+)\) - (:\w+)", update):
+            start = values[default] if default.startswith(":") else self._at(item, default, names)
             item[names[name]] = item.get(names[name], start) - values[value]
         for name, value in re.findall(r"ADD (\w+) (:\w+)", update):
             item[name] = frozenset(item.get(name, ())) | values[value]

@@ -11,6 +11,7 @@ import pytest
 from authorizer.service import SLOT_SECONDS, route_needs
 from chatapi.catalogue import catalogue, read_policy
 from chatapi.keys import SCOPES
+from chatapi.prices import dearest
 from tests.support.transformed import source, transformed
 
 TEMPLATE = transformed()
@@ -55,6 +56,15 @@ def test_the_authorizer_knows_a_scope_for_every_route(path: str, method: str) ->
     scope, kind = route_needs(method.upper(), path)
     assert scope in SCOPES
     assert kind in ("chat", "read", "rights")
+
+
+def test_the_authorizer_reserves_at_the_dearest_price_of_the_policy() -> None:
+    told = TEMPLATE["Mappings"]["Prices"]["Dearest"]
+    assert told == {
+        stage: " ".join(map(str, dearest(stage))) for stage in source()["Parameters"]["Stage"]["AllowedValues"]
+    }
+    variables = RESOURCES["AuthorizerFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["DEAREST_PRICE"] == {"Fn::FindInMap": ["Prices", "Dearest", {"Ref": "Stage"}]}
 
 
 def test_a_verdict_is_never_cached() -> None:

@@ -2,6 +2,7 @@
 
 scopes  ⊆ the maker's        models, CIDR ranges: where the maker has a list, each entry within it
 expires ≤ the maker's        retention: a ceiling of the maker's holds for what it makes
+rpm, tpm, spend ≤ the maker's, where the maker has limits of its own
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 MAX_ENTRIES = 8
 """Entries of a list of models or ranges: the item that every request updates must stay small (docs/keys.md)."""
 MAX_NAME = 64
+_LIMITS = ("rpm", "tpm", "spend")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/\-]{0,63}")
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a key opens. None: no restriction of that kind by the key. `expires` in POSIX seconds."""
+    """What a key opens. None: no restriction of that kind by the key. `expires` in POSIX seconds; `rpm` and `tpm` are
+    requests and tokens a minute, `spend` micro-USD a month, all on top of the project's."""
 
     scopes: tuple[str, ...]
     expires: int | None = None
     models: tuple[str, ...] | None = None
     retention: str | None = None
     cidrs: tuple[str, ...] | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    spend: int | None = None
 
     def within(self, maker: Grant) -> Grant:
         """This grant with the maker's restriction wherever it has none of its own. `wider` still has to be asked."""
@@ -34,6 +40,9 @@ class Grant:
             models=maker.models if self.models is None else self.models,
             retention=maker.retention if self.retention is None else self.retention,
             cidrs=maker.cidrs if self.cidrs is None else self.cidrs,
+            rpm=maker.rpm if self.rpm is None else self.rpm,
+            tpm=maker.tpm if self.tpm is None else self.tpm,
+            spend=maker.spend if self.spend is None else self.spend,
         )
 
     def wider(self, maker: Grant) -> str | None:
@@ -48,7 +57,11 @@ class Grant:
             return "retention"
         if maker.cidrs is not None and (self.cidrs is None or not _covered(self.cidrs, maker.cidrs)):
             return "cidrs"
-        return None
+        return next((name for name in _LIMITS if _more(getattr(self, name), getattr(maker, name))), None)
+
+
+def _more(mine: int | None, its: int | None) -> bool:
+    return its is not None and (mine is None or mine > its)
 
 
 def is_key_name(text: str) -> bool:

@@ -28,8 +28,9 @@ def estimate(content_length: int | None) -> int:
 
 
 class Verdict(NamedTuple):
-    """Who calls and what is allowed. `reserved` in tokens, `slot` 12 bytes or empty; no `models`: all on offer.
-    `retention` is the tighter one of project and key."""
+    """Who calls and what is allowed. `reserved` in tokens, `spend` in micro-USD, each with the counters it was taken
+    from; `slot` 12 bytes or empty; no `models`: all on offer. `retention` is the tighter one of project and key.
+    `user_rpm` and `user_tpm`: the project's limits for each of its end users, 0 for none."""
 
     project: str
     kid: str
@@ -42,6 +43,10 @@ class Verdict(NamedTuple):
     reserved: int = 0
     ratelimit: Mapping[str, str] = MappingProxyType({})
     models: tuple[str, ...] = ()
+    spend_windows: tuple[str, ...] = ()
+    spend: int = 0
+    user_rpm: int = 0
+    user_tpm: int = 0
 
     def to_context(self) -> dict[str, str]:
         """The flat context. Rate limit headers keep their own names behind `rl.`."""
@@ -56,6 +61,10 @@ class Verdict(NamedTuple):
             "windows": ",".join(self.token_windows),
             "reserved": str(self.reserved),
             "models": " ".join(self.models),
+            "spend_windows": ",".join(self.spend_windows),
+            "spend": str(self.spend),
+            "user_rpm": str(self.user_rpm),
+            "user_tpm": str(self.user_tpm),
         }
         out.update({"rl." + name.removeprefix("x-ratelimit-"): value for name, value in self.ratelimit.items()})
         return out
@@ -75,4 +84,8 @@ class Verdict(NamedTuple):
             reserved=int(context["reserved"]),
             ratelimit={"x-ratelimit-" + k[3:]: v for k, v in context.items() if k.startswith("rl.")},
             models=tuple(context["models"].split()),
+            spend_windows=tuple(name for name in context["spend_windows"].split(",") if name),
+            spend=int(context["spend"]),
+            user_rpm=int(context["user_rpm"]),
+            user_tpm=int(context["user_tpm"]),
         )

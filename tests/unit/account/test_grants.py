@@ -24,6 +24,9 @@ grants = st.builds(
     models=lists("a", "b", "c"),
     retention=st.sampled_from([None, "none"]),
     cidrs=lists("10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "::/0", "2001:db8::/32", "2001:db8:1::/48"),
+    rpm=st.none() | st.integers(1, 3),
+    tpm=st.none() | st.integers(1, 3),
+    spend=st.none() | st.integers(1, 3),
 )
 
 
@@ -50,7 +53,7 @@ def test_a_key_may_make_its_like(grant: Grant) -> None:
     assert Grant(grant.scopes).within(grant) == grant
 
 
-@given(maker=grants, field=st.sampled_from(["expires", "models", "retention", "cidrs"]))
+@given(maker=grants, field=st.sampled_from(["expires", "models", "retention", "cidrs", "rpm", "tpm", "spend"]))
 def test_to_have_no_restriction_is_wider_than_any(maker: Grant, field: str) -> None:
     assume(getattr(maker, field) is not None)
     free: dict[str, Any] = {**vars(maker), field: None}

@@ -92,6 +92,7 @@ def test_a_key_is_created_shown_once_and_kept_as_a_hash(api: Api) -> None:
     api.clock.advance(1)
     # when a key with every field is made
     fields = {"models": ["a", "b"], "retention": "none", "cidrs": ["10.0.0.0/8", "2001:DB8::/32"]}
+    fields |= {"rpm": 5, "spend": 2_000_000}
     made = api.made(name="ci ✓", scopes=["history", "chat"], expires_at=api.now + DAY, **fields)
     # then the answer names it, with the secret
     secret = made.pop("key")
@@ -106,6 +107,10 @@ def test_a_key_is_created_shown_once_and_kept_as_a_hash(api: Api) -> None:
         "models": ["a", "b"],
         "retention": "none",
         "cidrs": ["10.0.0.0/8", "2001:db8::/32"],
+        "rpm": 5,
+        "tpm": None,
+        "spend": 2_000_000,
+        "last_used_on": None,
         "redacted": f"chatapi_live_{api.project}{made['id']}…",
     }
     # and never again
@@ -126,6 +131,9 @@ def test_a_key_is_created_shown_once_and_kept_as_a_hash(api: Api) -> None:
         ({"cidrs": ("10.0.0.0/8",)}, {"cidrs": ["10.1.0.0/16", "11.0.0.0/16"]}, "cidrs"),
         ({"cidrs": ("10.0.0.0/8",)}, {"cidrs": ["::/0"]}, "cidrs"),
         ({"cidrs": ("2001:db8::/32",)}, {"cidrs": ["2001:db8::/31"]}, "cidrs"),
+        ({"rpm": 5}, {"rpm": 6}, "rpm"),
+        ({"tpm": 5}, {"tpm": 6}, "tpm"),
+        ({"spend": 5}, {"spend": 6}, "spend"),
     ],
 )
 def test_a_key_grants_no_more_than_its_maker(

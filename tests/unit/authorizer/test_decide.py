@@ -26,7 +26,7 @@ CHAT = {"method": "POST", "resource": "/v1/chat/completions", "content_length": 
 def project(**limits: Any) -> dict[str, Any]:
     key = {"h": hash_key(PEPPER, KEY), "e": NEVER, "s": ["chat", "history"], "c": 1}
     base = {"pk": "p#" + PROJECT, "st": "A", "k_k1": key, "ret": "history", "region": "eu-central-1"}
-    roomy = {"rpm": 100, "tpm": 1_000_000, "rpd": 10_000, "tpmo": 10**9, "conc": 5, "prm": 3}
+    roomy = {"rpm": 100, "tpm": 1_000_000, "rpd": 10_000, "tpmo": 10**9, "conc": 5, "prm": 3, "smo": 10**15}
     return {**base, **roomy, **limits}
 
 
@@ -148,7 +148,9 @@ def test_slots_bound_concurrency_and_a_settled_one_is_free_again() -> None:
     assert refused(service)["reason"] == "concurrency"
     # when one chat settles with 7 tokens used
     used = 7
-    store.call("UpdateItem", settle("T", PROJECT, first.slot, first.token_windows, used - first.reserved))
+    store.call(
+        "UpdateItem", settle("T", PROJECT, first.slot, dict.fromkeys(first.token_windows, used - first.reserved))
+    )
     # then its slot is free and just its tokens are debited
     service.decide(f"Bearer {KEY}", **CHAT)
     assert store.items["p#" + PROJECT][first.token_windows[0]] == 1_000_000 - used - 2 * estimate(400)
@@ -157,7 +159,7 @@ def test_slots_bound_concurrency_and_a_settled_one_is_free_again() -> None:
 def test_a_settle_that_arrives_twice_counts_once() -> None:
     store = FakeProjects(project())
     verdict = authorizer(store).decide(f"Bearer {KEY}", **CHAT)
-    update = settle("T", PROJECT, verdict.slot, verdict.token_windows, -100)
+    update = settle("T", PROJECT, verdict.slot, dict.fromkeys(verdict.token_windows, -100))
     store.call("UpdateItem", update)
     before = dict(store.items["p#" + PROJECT])
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
@@ -168,9 +170,9 @@ def test_a_settle_that_arrives_twice_counts_once() -> None:
 def test_a_top_up_reserves_more_only_where_there_is_room() -> None:
     store = FakeProjects(project(tpm=estimate(400) + 100))
     verdict = authorizer(store).decide(f"Bearer {KEY}", **CHAT)
-    store.call("UpdateItem", top_up("T", PROJECT, verdict.slot, verdict.token_windows, 60))
+    store.call("UpdateItem", top_up("T", PROJECT, verdict.slot, dict.fromkeys(verdict.token_windows, 60)))
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
-        store.call("UpdateItem", top_up("T", PROJECT, verdict.slot, verdict.token_windows, 60))
+        store.call("UpdateItem", top_up("T", PROJECT, verdict.slot, dict.fromkeys(verdict.token_windows, 60)))
 
 
 def test_slots_of_killed_functions_heal_by_their_deadline() -> None:

@@ -46,7 +46,7 @@ def test_at_ten_times_the_limit_a_request_costs_a_tenth_of_a_call(
         if isinstance(answer, Verdict):
             admitted += 1
             if answer.slot and "conc" not in limits:
-                used = settle("T", PROJECT, answer.slot, answer.token_windows, 0)
+                used = settle("T", PROJECT, answer.slot, dict.fromkeys(answer.token_windows, 0))
                 store.call("UpdateItem", used)
                 settled += 1
         clock.advance(0.1)
@@ -102,7 +102,7 @@ def test_a_smaller_chat_is_tried_and_a_larger_one_is_not() -> None:
     service = authorizer(store)
     first = ask(service, content_length=400)
     assert isinstance(first, Verdict)
-    store.call("UpdateItem", settle("T", PROJECT, first.slot, first.token_windows, 0))
+    store.call("UpdateItem", settle("T", PROJECT, first.slot, dict.fromkeys(first.token_windows, 0)))
     assert isinstance(ask(service, content_length=8_000), dict)
     calls = len(store.calls)
     assert isinstance(ask(service, content_length=9_000), dict)
@@ -118,7 +118,7 @@ def test_tokens_that_a_chat_gives_back_count_within_two_seconds() -> None:
     assert isinstance(first, Verdict)
     assert isinstance(ask(service), dict)
     # when it settles for nothing, then two seconds later the next one is let in, long before the window ends
-    store.call("UpdateItem", settle("T", PROJECT, first.slot, first.token_windows, -first.reserved))
+    store.call("UpdateItem", settle("T", PROJECT, first.slot, dict.fromkeys(first.token_windows, -first.reserved)))
     clock.advance(2.1)
     assert isinstance(ask(service), Verdict)
 
@@ -149,7 +149,7 @@ def test_concurrency_is_never_remembered() -> None:
     first = ask(service)
     assert isinstance(first, Verdict)
     assert isinstance(ask(service), dict)
-    store.call("UpdateItem", settle("T", PROJECT, first.slot, first.token_windows, 0))
+    store.call("UpdateItem", settle("T", PROJECT, first.slot, dict.fromkeys(first.token_windows, 0)))
     assert isinstance(ask(service), Verdict)
 
 

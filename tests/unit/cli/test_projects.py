@@ -81,6 +81,23 @@ def test_keys_are_added_listed_rotated_and_revoked(target: FakeTarget) -> None:
     assert kid not in {key["kid"] for key in json.loads(run("keys", "list", project, "--json").output)}
 
 
+def test_every_limit_of_a_project_has_an_option(target: FakeTarget) -> None:
+    words = ["--tpmo=10", "--prm=3", "--spend=0.25", "--concurrency=0", "--lease=8", "--user-rpm=4", "--user-tpm=5"]
+    item = target.table.rows["p#" + created(*words)["project_id"], None]
+    kept = {"tpmo": 10, "prm": 3, "smo": 250_000, "conc": 0, "lease": 8, "urpm": 4, "utpm": 5}
+    assert {name: item[name] for name in kept} == kept
+    # and what is optional is not there unless it is asked for
+    assert not {"lease", "urpm", "utpm"} & target.table.rows["p#" + created()["project_id"], None].keys()
+
+
+def test_a_key_has_limits_of_its_own(target: FakeTarget) -> None:
+    project = created()["project_id"]
+    assert run("keys", "create", project, "--rpm", "5", "--tpm", "50", "--spend", "2", "--name", "own").exit_code == 0
+    (key,) = (k for k in json.loads(run("keys", "list", project, "--json").output) if k["name"] == "own")
+    assert (key["rpm"], key["tpm"], key["spend"], key["last_used_on"]) == (5, 50, 2_000_000, None)
+    assert "requests/min 5  tokens/min 50  micro-USD/month 2000000" in run("keys", "list", project).output
+
+
 def test_a_key_has_what_the_options_say_and_rotates_with_it(target: FakeTarget) -> None:
     project = created()["project_id"]
     restrictions = ["--model", "a", "--cidr", "10.0.0.0/8", "--cidr", "2001:db8::/32", "--retention", "none"]
@@ -124,6 +141,9 @@ def test_a_key_with_values_that_are_none_is_not_made(target: FakeTarget, words: 
         ("keys", "rotate", "nosuchpr", "k1"),
         ("projects", "create", "--name", "n", "--retention", "for-ever"),
         ("projects", "create", "--name", "n", "--rpm", "0"),
+        ("projects", "create", "--name", "n", "--lease", "8"),
+        ("projects", "create", "--name", "n", "--concurrency", "0", "--lease", "1"),
+        ("projects", "create", "--name", "n", "--spend", "0"),
         ("projects", "create", "--name", "n", "--region", "us-east-1"),
         ("projects", "create"),
     ],

@@ -120,7 +120,7 @@ class Limiter(RuleBasedStateMachine):
         self.running.remove(chat)
         reserved, verdict = chat.account.reserved, chat.verdict
         used = int(reserved * share)
-        update = settle("T", PROJECT, verdict.slot, verdict.token_windows, used - reserved)
+        update = settle("T", PROJECT, verdict.slot, dict.fromkeys(verdict.token_windows, used - reserved))
         counted = 0
         for _ in range(times):
             try:

@@ -50,7 +50,8 @@ class AwsClient:
 
     ``timeout`` (seconds) bounds the connect and each wait of one attempt. ``attempts`` counts the first one: a failed
     connection, a timeout, a 5xx and a throttle are tried again after a short pause with full jitter, so a write must be
-    conditional, idempotent or harmless when it happens twice. ``calls`` counts calls (not attempts) by operation.
+    conditional, idempotent or harmless when it happens twice. With ``once`` nothing is ever sent again, for writes
+    that are none of these. ``calls`` counts calls (not attempts) by operation.
     """
 
     def __init__(
@@ -63,12 +64,15 @@ class AwsClient:
         timeout: float = 2.0,
         attempts: int = 2,
         sleep: Callable[[float], None] = time.sleep,
+        once: bool = False,
     ) -> None:
         from chatapi.aws.transport import Transport  # loads http.client and ssl: a client may never be made
 
         signing_name = _SIGNING_NAMES.get(service, service)
         if signing_name not in _SERVICES:
             raise ValueError("unknown AWS service")
+        if once:
+            attempts = 1
         if attempts < 1:
             raise ValueError("attempts must be at least 1")
         env_name, self._target, self._json_version = _SERVICES[signing_name]
@@ -78,7 +82,7 @@ class AwsClient:
             or os.environ.get("AWS_ENDPOINT_URL")
             or f"https://{service}.{region}.amazonaws.com"
         )
-        self._transport = Transport(endpoint, timeout=timeout)
+        self._transport = Transport(endpoint, timeout=timeout, resend=not once)
         self._signer = Signer(signing_name, region)
         self._credentials = credentials or AmbientCredentials()
         self._attempts = attempts

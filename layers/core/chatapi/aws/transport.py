@@ -28,7 +28,9 @@ class Transport:
     machine and ``clear_text_hosts`` only: ValueError for any other ``http`` origin. Threads may share a transport.
     """
 
-    def __init__(self, endpoint: str, *, timeout: float, clear_text_hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, endpoint: str, *, timeout: float, clear_text_hosts: tuple[str, ...] = (), resend: bool = True
+    ) -> None:
         self._idle: list[HTTPConnection] = []
         scheme, _, self.host = endpoint.rstrip("/").partition("://")
         if scheme not in ("http", "https") or not self.host or "/" in self.host or "@" in self.host:
@@ -38,6 +40,7 @@ class Transport:
             raise ValueError("clear text is for this machine only: the endpoint must be https")
         self._secure = scheme == "https"
         self._timeout = timeout
+        self._resend = resend
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, *, timeout: float | None = None
@@ -45,7 +48,7 @@ class Transport:
         """Send one request and wait for the status and headers of its response. Raises :class:`TransportError`.
 
         A peer may close an idle connection at any moment, so a reused one that dies without a byte of answer is
-        replaced once: an exchange is at least once, never at most once.
+        replaced once: an exchange is at least once, unless ``resend`` is off, when it is at most once.
         """
         timeout = self._timeout if timeout is None else timeout
         while self._idle:
@@ -56,8 +59,10 @@ class Transport:
             connection.sock.settimeout(timeout)
             try:
                 return self._exchange(connection, method, target, headers, body)
-            except _HUNG_UP:
-                break
+            except _HUNG_UP as error:
+                if self._resend:
+                    break
+                failure = _failure(error, sent=True)
             except (OSError, HTTPException) as error:
                 failure = _failure(error, sent=True)
             raise failure

@@ -20,13 +20,42 @@ from chatapi.limits import windows as w
 MAX_HOLD = 60.0
 """The longest that a refusal may be remembered, in seconds."""
 _REFUND_HOLD = 2.0
+_DAY = 86_400
 
 
 class Debit(NamedTuple):
-    """What a request takes: 'chat' takes a request, tokens and a slot, 'read' one request, 'rights' its own bucket."""
+    """What a request takes: 'chat' takes a request, tokens, micro-USD and a slot, 'read' one request, 'rights' its own
+    bucket. `times`: for so many requests alike at once (a lease)."""
 
     kind: str
     tokens: int = 0
+    spend: int = 0
+    times: int = 1
+
+
+class Shape(NamedTuple):
+    """Which of the optional limits there are. The update is written for them and admits nothing where it is mistaken.
+
+    `own`: the names of the limits that the key itself has. `slots`: chats at the same time are limited. `lease`: how
+    many requests may be debited at once. `spend`: the item has a limit of it, if only one that nobody reaches. (A
+    counter cannot begin from an attribute that is absent, and older items have none.)
+    """
+
+    own: tuple[str, ...] = ()
+    slots: bool = True
+    lease: int = 1
+    spend: bool = True
+
+
+USUAL = Shape()
+"""What a function that has not seen a key yet assumes of it."""
+
+
+def shape_of(item: Mapping[str, Any], kid: str) -> Shape:
+    """The shape of a project's item for one of its keys. Leases are for projects without a cap of chats alone."""
+    slots = item.get("conc", 0) != 0
+    own = tuple(sorted((item.get("k_" + kid) or {}).get("l", ())))
+    return Shape(own, slots, 1 if slots else max(1, int(item.get("lease", 1))), "smo" in item)
 
 
 class Refusal(NamedTuple):
@@ -58,15 +87,23 @@ def dead_slots(slots: Sequence[bytes], now: float) -> frozenset[bytes]:
     return frozenset(slot for slot in slots if struct.unpack(">I", slot[:4])[0] < now)
 
 
-def counters_of(debit: Debit, now: float) -> tuple[tuple[w.Window, int], ...]:
-    """The windows a debit touches, each with the amount."""
+def counters_of(debit: Debit, now: float, kid: str = "", shape: Shape = USUAL) -> tuple[tuple[w.Window, int], ...]:
+    """The windows a debit touches, each with the amount: the project's, and the key's where it has such limits."""
     if debit.kind == "rights":
-        return tuple((window, 1) for window in w.rights_per_minute(now))
-    requests = [(window, 1) for window in (*w.requests_per_minute(now), w.requests_per_day(now))]
-    if debit.kind == "read":
-        return tuple(requests)
-    tokens = [(window, debit.tokens) for window in (*w.tokens_per_minute(now), w.tokens_per_month(now))]
-    return (*requests, *tokens)
+        return tuple((window, debit.times) for window in w.rights_per_minute(now))
+    requests, tokens, spend = debit.times, debit.tokens * debit.times, debit.spend * debit.times
+    per_minute = [(window, requests) for window in w.requests_per_minute(now)]
+    counters = [*per_minute, (w.requests_per_day(now), requests)]
+    mine = per_minute if "rpm" in shape.own else []
+    if debit.kind == "chat":
+        of_tokens = [(window, tokens) for window in w.tokens_per_minute(now)]
+        of_spend = [(w.spend_per_month(now), spend)]
+        counters += [*of_tokens, (w.tokens_per_month(now), tokens), *(of_spend if shape.spend else ())]
+        mine = [*mine, *(of_tokens if "tpm" in shape.own else ()), *(of_spend if "smo" in shape.own else ())]
+    return (*counters, *((window.of_key(kid), amount) for window, amount in mine))
+
+
+_AMOUNTS = {"rpm": ":one", "rpd": ":one", "prm": ":one", "tpm": ":est", "tpmo": ":est", "smo": ":usd"}
 
 
 def plan(
@@ -79,38 +116,48 @@ def plan(
     now: float,
     slot_deadline: float,
     stale: Sequence[str] = (),
+    shape: Shape = USUAL,
+    dead: frozenset[bytes] = frozenset(),
 ) -> Plan:
     """The one conditional update. `scope` is what the key must have; `stale` are expired windows seen in an earlier
-    answer; removed in passing."""
+    answer, and `dead` slots alike; removed in passing. Where `shape` is mistaken the condition fails."""
     from chatapi.aws.av import to_av
 
-    counters = counters_of(debit, now)
-    names = {"#k": "k_" + kid, "#h": "h", "#e": "e", "#s": "s"}
+    counters = counters_of(debit, now, kid, shape)
+    names = {"#k": "k_" + kid, "#h": "h", "#e": "e", "#s": "s", "#u": "u", "#l": "l"}
     values: dict[str, Any] = {
         ":kh": to_av(key_hash),
         ":now": to_av(int(now)),
+        ":day": to_av(int(now) // _DAY),
         ":scope": to_av(scope),
-        ":one": to_av(1),
     }
     conditions = ["#k.#h = :kh", "#k.#e > :now", "contains(#k.#s, :scope)"]
-    sets = []
+    sets = ["#k.#u = :day"]
     for index, (window, amount) in enumerate(counters):
-        name, value = f"#b{index}", ":one" if amount == 1 else ":est"
-        names[name] = window.name
-        if value == ":est":
-            values[value] = to_av(amount)
-        sets.append(f"{name} = if_not_exists({name}, {window.limit}) - {value}")
-        conditions.append(f"({name} >= {value} OR (attribute_not_exists({name}) AND {window.limit} >= {value}))")
+        name, value = f"#b{index}", _AMOUNTS[window.limit]
+        names[name], values[value] = window.name, to_av(amount)
+        limit = f"#k.#l.{window.limit}" if window.key else window.limit
+        sets.append(f"{name} = if_not_exists({name}, {limit}) - {value}")
+        conditions.append(f"({name} >= {value} OR (attribute_not_exists({name}) AND {limit} >= {value}))")
+    if debit.kind == "chat" and not shape.spend:
+        conditions.append("attribute_not_exists(smo)")
+    conditions.append("attribute_exists(#k.#l)" if shape.own else "attribute_not_exists(#k.#l)")
     expression = "SET " + ", ".join(sets)
     slot = b""
     if debit.kind != "rights":
         values[":A"] = to_av("A")
         conditions.append("st = :A")
-    if debit.kind == "chat":
+    if debit.kind == "chat" and shape.slots:
         slot = new_slot(slot_deadline)
-        values[":rid"] = to_av(frozenset({slot}))
+        values |= {":rid": to_av(frozenset({slot})), ":none": to_av(0)}
         expression += " ADD inf :rid"
-        conditions.append("(attribute_not_exists(inf) OR size(inf) < conc)")
+        conditions.append("(attribute_not_exists(inf) OR size(inf) < conc OR conc = :none)")
+    elif debit.kind == "chat" or debit.times > 1:
+        values[":none"] = to_av(0)
+        conditions.append("conc = :none")
+        if dead:
+            values[":dead"] = to_av(dead)
+            expression += " DELETE inf :dead"
     touched = {window.name for window, _ in counters}
     for index, name in enumerate(name for name in stale if name not in touched):
         names[f"#x{index}"] = name
@@ -150,12 +197,12 @@ def explain(item: Mapping[str, Any] | None, kid: str, key_hash: bytes, attempt: 
 def _short(item: Mapping[str, Any], attempt: Plan) -> Refusal:
     """Which limit a key that may pass has met: quota before minutes, and where no counter is short, slots."""
     short = [(window, amount) for window, amount in attempt.counters if _left(item, window) < amount]
-    quota = [window for window, _ in short if window.limit in ("rpd", "tpmo")]
+    quota = [window for window, _ in short if window.limit in ("rpd", "tpmo", "smo")]
     if quota:
         return Refusal("quota", min(60.0, quota[0].remaining), final=True, hold=_hold(quota, item))
     if short:
         # A single request above the whole limit can never pass: say so instead of letting the client wait for ever.
-        final = any(amount > int(item.get(window.limit, 0)) for window, amount in short)
+        final = any(amount > w.limit_of(item, window) for window, amount in short)
         reason = "tokens" if short[0][0].limit == "tpm" else "requests"
         windows = [window for window, _ in short]
         lasting = [window for window in windows if window.limit == short[0][0].limit]
@@ -166,15 +213,21 @@ def _short(item: Mapping[str, Any], attempt: Plan) -> Refusal:
 def _hold(windows: Sequence[w.Window], item: Mapping[str, Any]) -> float:
     """How long counters of one kind stay short: until their windows end, since nothing gives requests back.
 
-    A chat under way may give tokens back when it settles, so meanwhile a refusal for tokens is good for two seconds; a
-    chat admitted later gives back no more than it took."""
+    A chat under way may give tokens and money back when it settles, so meanwhile a refusal for those is good for two
+    seconds; a chat admitted later gives back no more than it took. Without slots nobody knows what is under way."""
     lasting = max(window.remaining for window in windows)
-    refundable = item.get("inf") and all(window.limit in ("tpm", "tpmo") for window in windows)
+    under_way = item.get("inf") or item.get("conc") == 0
+    refundable = under_way and all(window.limit in ("tpm", "tpmo", "smo") for window in windows)
     return min(MAX_HOLD, lasting, _REFUND_HOLD if refundable else MAX_HOLD)
 
 
 def _left(item: Mapping[str, Any], window: w.Window) -> int:
-    return int(item.get(window.name, item.get(window.limit, 0)))
+    return int(item.get(window.name, w.limit_of(item, window)))
+
+
+def how_many(item: Mapping[str, Any], attempt: Plan, count: int) -> int:
+    """How many of the `count` requests of a refused lease would still fit, by the item as it stood."""
+    return min((_left(item, window) // (amount // count) for window, amount in attempt.counters if amount), default=0)
 
 
 def heal(table: str, project: str, dead: frozenset[bytes]) -> dict[str, Any]:
@@ -190,14 +243,24 @@ def heal(table: str, project: str, dead: frozenset[bytes]) -> dict[str, Any]:
     }
 
 
-def ratelimit_headers(item: Mapping[str, Any], now: float) -> dict[str, str]:
-    """OpenAI's `x-ratelimit-*` headers from a project's item: integers, and durations such as `12ms` or `6m0s`."""
+def ratelimit_headers(item: Mapping[str, Any], now: float, kid: str = "") -> dict[str, str]:
+    """OpenAI's `x-ratelimit-*` headers from a project's item: integers, and durations such as `12ms` or `6m0s`. Where
+    the key has a limit of its own, the one of the two that has less left is told."""
     out = {}
+    own = shape_of(item, kid).own if kid else ()
     for what, pair in (("requests", w.requests_per_minute(now)), ("tokens", w.tokens_per_minute(now))):
-        limit = int(item.get(pair[0].limit, 0))
-        left = [_left(item, window) for window in pair]
-        used = [window.remaining for window, rest in zip(pair, left, strict=True) if rest < limit]
+        told = [_told(item, pair)]
+        if pair[0].limit in own:
+            told.append(_told(item, [window.of_key(kid) for window in pair]))
+        left, limit, reset = min(told)
         out[f"x-ratelimit-limit-{what}"] = str(limit)
-        out[f"x-ratelimit-remaining-{what}"] = str(max(0, min(left)))
-        out[f"x-ratelimit-reset-{what}"] = w.duration(max(used, default=0.0))
+        out[f"x-ratelimit-remaining-{what}"] = str(max(0, left))
+        out[f"x-ratelimit-reset-{what}"] = w.duration(reset)
     return out
+
+
+def _told(item: Mapping[str, Any], pair: Sequence[w.Window]) -> tuple[int, int, float]:
+    limit = w.limit_of(item, pair[0])
+    left = [_left(item, window) for window in pair]
+    used = [window.remaining for window, rest in zip(pair, left, strict=True) if rest < limit]
+    return min(left), limit, max(used, default=0.0)

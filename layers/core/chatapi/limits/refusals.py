@@ -42,6 +42,7 @@ class Refusals:
         while len(known) >= self._capacity:
             del known[next(iter(known))]
         told = {name: value for name, value in item.items() if name in _TOLD or is_window(name)}
+        told |= {name: {"l": key["l"]} for name, key in item.items() if name.startswith("k_") and "l" in key}
         tokens = debit.tokens if refusal.reason in ("tokens", "quota") else 0
         known[key_hash, scope, debit.kind] = _Remembered(refusal, now, tokens, told)
 

@@ -1,44 +1,69 @@
 """Settlement: after a chat, one update puts the difference between what was reserved and what was used back, and frees
 the slot.
 
-It settles once: the condition wants the slot still in the set, so a repeated or duplicated settle changes nothing.
-A slot that was already healed (its function outlived its deadline) keeps its reservation debited, the safe side.
+With a slot it settles once: the condition wants the slot still in the set, so a repeated or duplicated settle changes
+nothing. A slot that was already healed (its function outlived its deadline) keeps its reservation debited, the safe
+side.
+
+Without a slot (projects without a cap of chats at the same time) nothing in the item tells a first settle from a
+second one, so it must be sent at most once: by a client that never repeats a request (`AwsClient(once=True)`). One
+whose answer is lost may have happened or not; if not, the reservation stays debited, the safe side again
+(docs/limits.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from chatapi.aws.av import to_av
 from chatapi.limits.admission import project_key
 
 
-def settle(table: str, project: str, slot: bytes, token_windows: Sequence[str], delta: int) -> dict[str, Any]:
-    """The settling update. `delta` = tokens used − tokens reserved: negative gives back, positive debits further."""
-    return {
-        "TableName": table,
-        "Key": {"pk": to_av(project_key(project))},
-        "UpdateExpression": "SET "
-        + ", ".join(f"#t{i} = if_not_exists(#t{i}, :z) - :d" for i in range(len(token_windows)))
-        + " DELETE inf :rid",
-        "ConditionExpression": "contains(inf, :slot)",
-        "ExpressionAttributeNames": {f"#t{i}": name for i, name in enumerate(token_windows)},
-        "ExpressionAttributeValues": {
-            ":d": to_av(delta),
-            ":z": to_av(0),
-            ":rid": to_av(frozenset({slot})),
-            ":slot": to_av(slot),
-        },
-    }
+def settle(table: str, project: str, slot: bytes, deltas: Mapping[str, int]) -> dict[str, Any]:
+    """The settling update. `deltas`: counter → used − reserved: negative gives back, positive debits further."""
+    update = _debit(table, project, slot, deltas)
+    if slot:
+        update["UpdateExpression"] += " DELETE inf :rid"
+        update["ExpressionAttributeValues"][":rid"] = to_av(frozenset({slot}))
+    return update
 
 
-def top_up(table: str, project: str, slot: bytes, token_windows: Sequence[str], more: int) -> dict[str, Any]:
-    """The update that reserves `more` tokens for a request whose `max_tokens` exceeds what the authorizer reserved.
-    Refused, it brings the item as it stands."""
-    update = settle(table, project, slot, token_windows, more)
-    update["UpdateExpression"] = update["UpdateExpression"].removesuffix(" DELETE inf :rid")
-    update["ConditionExpression"] += "".join(f" AND #t{i} >= :d" for i in range(len(token_windows)))
-    del update["ExpressionAttributeValues"][":rid"]
+def top_up(table: str, project: str, slot: bytes, deltas: Mapping[str, int]) -> dict[str, Any]:
+    """The update that reserves more for a request whose `max_tokens` exceeds what the authorizer reserved. Refused, it
+    brings the item as it stands."""
+    update = _debit(table, project, slot, deltas)
+    for index, amount in enumerate(deltas.values()):
+        update["ConditionExpression"] += f" AND #t{index} >= {_value(update, amount)}"
     update["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return update
+
+
+def _debit(table: str, project: str, slot: bytes, deltas: Mapping[str, int]) -> dict[str, Any]:
+    values: dict[str, Any] = {":z": to_av(0)}
+    update: dict[str, Any] = {
+        "TableName": table,
+        "Key": {"pk": to_av(project_key(project))},
+        "ConditionExpression": "contains(inf, :slot)" if slot else "attribute_exists(pk)",
+        "ExpressionAttributeNames": {f"#t{index}": name for index, name in enumerate(deltas)},
+        "ExpressionAttributeValues": values,
+    }
+    if slot:
+        values[":slot"] = to_av(slot)
+    update["UpdateExpression"] = "SET " + ", ".join(
+        f"#t{index} = if_not_exists(#t{index}, :z) - {_value(update, amount)}"
+        for index, amount in enumerate(deltas.values())
+    )
+    return update
+
+
+def _value(update: dict[str, Any], amount: int) -> str:
+    """The placeholder of an amount; equal amounts share one."""
+    values: dict[str, Any] = update["ExpressionAttributeValues"]
+    wire = to_av(amount)
+    for name, value in values.items():
+        if value == wire and name.startswith(":d"):
+            return name
+    name = f":d{len(values)}"
+    values[name] = wire
+    return name

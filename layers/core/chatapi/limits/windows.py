@@ -6,20 +6,34 @@ no read to debit it. Two windows of a minute, half a minute apart, bound a burst
     r0  |-------- 0 --------|-------- 1 --------|
     r1  ----|-------- 0 --------|-------- 1 ----
         0   30  60          90  120   seconds
+
+A key with limits of its own has counters of its own, its id before the stamp: `r0_<kid>_<minute>`.
 """
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Window(NamedTuple):
-    """One counter: its attribute, the attribute that holds its limit, and the seconds until it ends."""
+    """One counter: its attribute, the attribute that holds its limit, and the seconds until it ends. `key` is the
+    attribute of the key whose own limit it is, empty for the project's."""
 
     name: str
     limit: str
     remaining: float
+    key: str = ""
+
+    def of_key(self, kid: str) -> Window:
+        """The same window of a key's own limit."""
+        kind, _, stamp = self.name.partition("_")
+        return Window(f"{kind}_{kid}_{stamp}", self.limit, self.remaining, "k_" + kid)
+
+
+NO_LIMIT = 10**15
+"""The limit of spend, in micro-USD, of a project that has none: a thousand million dollars a month."""
 
 
 def _minute(prefix: str, limit: str, now: float) -> tuple[Window, Window]:
@@ -55,20 +69,34 @@ def tokens_per_month(now: float) -> Window:
     return Window("m_" + time.strftime("%y%m", time.gmtime(now)), "tpmo", 86400 - now % 86400)
 
 
+def spend_per_month(now: float) -> Window:
+    """The UTC month's counter of micro-USD."""
+    return Window("s_" + time.strftime("%y%m", time.gmtime(now)), "smo", 86400 - now % 86400)
+
+
 def is_window(name: str) -> bool:
     """Whether an attribute of the item is a counter."""
-    return name[:2] in ("d_", "m_") or (name[:1] in "rtp" and name[1:3] in ("0_", "1_"))
+    return name[:2] in ("d_", "m_", "s_") or (name[:1] in "rtp" and name[1:3] in ("0_", "1_"))
+
+
+def limit_of(item: Mapping[str, Any], window: Window) -> int:
+    """The limit of a window as the project's item has it: 0 where it is absent, and no limit for an absent spend."""
+    holder = (item.get(window.key) or {}).get("l", {}) if window.key else item
+    return int(holder.get(window.limit, NO_LIMIT if window.limit == "smo" else 0))
+
+
+_GRACE = 30.0
 
 
 def expired(name: str, now: float) -> bool:
-    """Whether a counter's window ended more than two minutes ago (so that clocks off by seconds never revive it)."""
+    """Whether a counter's window ended half a minute ago: clocks off by 5 s never revive it, and few pile up."""
     if not is_window(name):
         return False
-    kind, _, stamp = name.partition("_")
-    if kind in ("d", "m"):
-        return stamp < time.strftime("%y%m%d" if kind == "d" else "%y%m", time.gmtime(now - 120))
+    kind, stamp = name.partition("_")[0], name.rpartition("_")[2]
+    if kind in ("d", "m", "s"):
+        return stamp < time.strftime("%y%m%d" if kind == "d" else "%y%m", time.gmtime(now - _GRACE))
     start = int(stamp) * 60 + (30 if kind[1] == "1" else 0)
-    return start + 180 < now
+    return start + 60 + _GRACE < now
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ here alike (docs/keys.md). Counters are the limiter's alone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ from chatapi.grants import MAX_ENTRIES, Grant, canonical_cidr, is_key_name, is_m
 from chatapi.ids import project_id, random62
 from chatapi.keys import SCOPES, hash_key, mint_key
 from chatapi.limits.admission import project_key
+from chatapi.limits.windows import NO_LIMIT
 from chatapi.store.items import Change, Collision, Item, Table
+from chatapi.store.project_limits import Limits as Limits  # noqa: PLC0414 - its readers find it here
 
 NEVER = 253_402_300_799
 """The expiry of a key that has none: 9999-12-31, in POSIX seconds."""
@@ -66,26 +69,15 @@ class KeysChanged(ProjectError):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a project may use. Requests and tokens a minute, requests a day, tokens a month, chats at the same time,
-    data-rights requests a minute (a bucket of their own)."""
-
-    rpm: int = 60
-    tpm: int = 100_000
-    rpd: int = 10_000
-    tpmo: int = 100_000_000
-    conc: int = 10
-    prm: int = 60
-
-
-@dataclass(frozen=True)
 class KeyInfo:
-    """What may be shown of a key: never the secret. `name` is the developer's own label."""
+    """What may be shown of a key: never the secret. `name` is the developer's own label, `last_used` the UTC day of the
+    last request that was let in with it (`YYYY-MM-DD`), None before the first."""
 
     kid: str
     created: int
     name: str
     grant: Grant
+    last_used: str | None = None
 
 
 class Projects:
@@ -109,8 +101,10 @@ class Projects:
         """A new project with one key: (project id, key). The key is shown this once and never stored."""
         if retention not in ("none", "history"):
             raise ProjectError("retention is none or history")
-        if min(vars(limits).values()) < 1:
-            raise ProjectError("every limit is at least 1")
+        try:
+            kept = limits.checked()
+        except ValueError as error:
+            raise ProjectError(str(error)) from None
         for _ in range(_TRIES):
             project = project_id()
             key, field = self._new_key(project, "k1", Grant(tuple(scopes)), "")
@@ -123,7 +117,7 @@ class Projects:
                 "ret": retention,
                 "region": region,
                 "k_k1": field,
-                **vars(limits),
+                **kept,
             }
             try:
                 self._table.put(item, absent=True)
@@ -167,7 +161,7 @@ class Projects:
             _no_wider(_grant(old), self._bound(item, maker))
         fresh = self._free_kid(item)
         key = mint_key(self._mint, project, fresh)
-        field = {**old, "h": hash_key(self._pepper, key), "c": now}
+        field = {**_unused(old), "h": hash_key(self._pepper, key), "c": now}
         self._change(item, {"k_" + fresh: field, "k_" + kid: {**old, "e": min(old["e"], now + overlap)}})
         return key, _info(fresh, field)
 
@@ -197,7 +191,7 @@ class Projects:
         except Collision as error:
             # A write whose answer was lost is sent again by the client, and then it collides with itself.
             found = error.item or {}
-            if any(found.get(name) != value for name, value in change.put.items()):
+            if any(_unused(found.get(name)) != _unused(value) for name, value in change.put.items()):
                 raise KeysChanged from None
 
     def _bound(self, item: Item, maker: str) -> Grant:
@@ -240,11 +234,14 @@ def _checked(grant: Grant, name: str) -> dict[str, Any]:
         cidrs = sorted({canonical_cidr(text) for text in grant.cidrs or ()})
     except ValueError:
         raise ProjectError("a range of addresses reads like 203.0.113.0/24 or 2001:db8::/32, host bits zero") from None
+    own = {name: value for name, value in (("rpm", grant.rpm), ("tpm", grant.tpm), ("smo", grant.spend)) if value}
+    if not all(1 <= value <= NO_LIMIT for value in own.values()):
+        raise ProjectError("every limit is at least 1")
     field: dict[str, Any] = {
         "e": NEVER if grant.expires is None else grant.expires,
         "s": [scope for scope in SCOPES if scope in grant.scopes],
     }
-    optional = {"n": name, "m": sorted(set(grant.models or ())), "r": grant.retention, "ip": cidrs}
+    optional = {"n": name, "m": sorted(set(grant.models or ())), "r": grant.retention, "ip": cidrs, "l": own}
     return field | {short: value for short, value in optional.items() if value}
 
 
@@ -255,6 +252,9 @@ def _grant(field: dict[str, Any]) -> Grant:
         models=tuple(field["m"]) if "m" in field else None,
         retention=field.get("r"),
         cidrs=tuple(field["ip"]) if "ip" in field else None,
+        rpm=field.get("l", {}).get("rpm"),
+        tpm=field.get("l", {}).get("tpm"),
+        spend=field.get("l", {}).get("smo"),
     )
 
 
@@ -266,7 +266,13 @@ def _no_wider(grant: Grant, bound: Grant) -> Grant:
 
 
 def _info(kid: str, field: dict[str, Any]) -> KeyInfo:
-    return KeyInfo(kid, field["c"], field.get("n", ""), _grant(field))
+    used = time.strftime("%Y-%m-%d", time.gmtime(field["u"] * DAY)) if "u" in field else None
+    return KeyInfo(kid, field["c"], field.get("n", ""), _grant(field), used)
+
+
+def _unused(value: Any) -> Any:
+    """A key's field without the day of its last use, which the authorizer sets at any time."""
+    return {name: part for name, part in value.items() if name != "u"} if isinstance(value, dict) else value
 
 
 def _shown(item: Item) -> list[KeyInfo]:
