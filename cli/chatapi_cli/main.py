@@ -15,6 +15,7 @@ from chatapi.grants import Grant
 from chatapi.keys import SCOPES
 from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError
+from chatapi_cli import vault
 from chatapi_cli.rights import add_rights
 from chatapi_cli.target import TargetError, find
 from privacy.executions import StepFunctions
@@ -33,6 +34,7 @@ requests_app = typer.Typer(no_args_is_help=True, help="Data-rights requests.")
 app.add_typer(projects_app, name="projects")
 app.add_typer(keys_app, name="keys")
 app.add_typer(requests_app, name="requests")
+app.add_typer(vault.app, name="vault")
 add_rights(app, requests_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -135,6 +135,7 @@ class Authorizer:
             scopes=frozenset(item["k_" + parts.kid]["s"]),
             retention=item.get("ret", "none"),
             region=item.get("region", ""),
+            key=item.get("kms"),
             slot=attempt.slot if attempt else b"",
             token_windows=tuple(w.name for w in touched if w.limit in ("tpm", "tpmo")),
             reserved=debit.tokens if attempt else 0,

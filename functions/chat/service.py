@@ -127,7 +127,7 @@ class Chat:
         prompt_estimate = size // 4
         account.cover(prompt_estimate, request.output_tokens, price_of(model.id))
         subject = self._subject(request, caller.project)
-        handle = self._completions.open_for(caller.project, subject) if request.store else None
+        handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
         try:
             stream = self._open(model, request, subject, timeout)
         except ApiError:

@@ -121,6 +121,23 @@ def test_symmetric_keys_rotate_and_the_signing_key_only_signs() -> None:
     assert (keys["SigningKey"]["KeySpec"], keys["SigningKey"]["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
 
 
+def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() -> None:
+    assert not any(key.get("MultiRegion") for key in of_type("AWS::KMS::Key").values())
+    granted = {}
+    for name, statement in statements():
+        if "kms:Decrypt" in statement["Action"] and name not in ("ErasureMachinePolicy", "TenantKeysPolicy"):
+            condition = statement["Condition"]
+            assert condition["StringEquals"] == {"kms:EncryptionContext:purpose": "subject-key"}
+            alias = condition["ForAnyValue:StringLike"]["kms:ResourceAliases"]
+            assert alias == {"Fn::Sub": "alias/${AWS::StackName}-epoch*"}
+            assert ":${AWS::Region}:${AWS::AccountId}:key/*" in statement["Resource"]["Fn::Sub"]
+            granted[name] = statement["Action"]
+    assert granted == {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy")}
+    tenants = RESOURCES["TenantKeysPolicy"]
+    assert tenants["Condition"] == "HasTenantKeys"
+    assert tenants["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] == {"Ref": "TenantKeyArns"}
+
+
 def test_the_vault_has_no_second_copy() -> None:
     vault = RESOURCES["VaultTable"]["Properties"]
     assert vault["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}

@@ -45,7 +45,7 @@ def keep_held(ports: Ports, case: Case) -> Result:
 
 def _reseal(ports: Ports, case: Case, subject: str, hold: Item) -> int:
     reader = ports.vault.reader(case.project, subject, case.get("generations")[subject])
-    writer = ports.vault.writer(case.project, "hold_" + case.id)
+    writer = ports.vault.writer(case.project, "hold_" + case.id, key=reader.tenant_key)
     source, target = subject_pk(case.project, subject, reader.generation), subject_pk(case.project, subject, HOLD)
     ttl = min(hold["expires"], expiry("held", case.created))
     count = 0

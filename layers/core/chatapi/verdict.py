@@ -30,7 +30,8 @@ def estimate(content_length: int | None) -> int:
 class Verdict(NamedTuple):
     """Who calls and what is allowed. `reserved` in tokens, `spend` in micro-USD, each with the counters it was taken
     from; `slot` 12 bytes or empty; no `models`: all on offer. `retention` is the tighter one of project and key.
-    `user_rpm` and `user_tpm`: the project's limits for each of its end users, 0 for none."""
+    `user_rpm` and `user_tpm`: the project's limits for each of its end users, 0 for none.
+    `key`: the ARN of the KMS key that the project brought, None where it brought none."""
 
     project: str
     kid: str
@@ -47,6 +48,7 @@ class Verdict(NamedTuple):
     spend: int = 0
     user_rpm: int = 0
     user_tpm: int = 0
+    key: str | None = None
 
     def to_context(self) -> dict[str, str]:
         """The flat context. Rate limit headers keep their own names behind `rl.`."""
@@ -65,6 +67,7 @@ class Verdict(NamedTuple):
             "spend": str(self.spend),
             "user_rpm": str(self.user_rpm),
             "user_tpm": str(self.user_tpm),
+            "key": self.key or "",
         }
         out.update({"rl." + name.removeprefix("x-ratelimit-"): value for name, value in self.ratelimit.items()})
         return out
@@ -88,4 +91,5 @@ class Verdict(NamedTuple):
             spend=int(context["spend"]),
             user_rpm=int(context["user_rpm"]),
             user_tpm=int(context["user_tpm"]),
+            key=context["key"] or None,
         )

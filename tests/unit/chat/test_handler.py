@@ -118,7 +118,7 @@ def test_what_aws_refuses_is_a_503_and_its_code_is_in_the_log(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given a role that lacks an action
-    def denied(project: str, subject: str) -> None:
+    def denied(project: str, subject: str, *, key: str | None) -> None:
         raise AwsError("AccessDeniedException", 400)
 
     monkeypatch.setattr(world.completions, "open_for", denied)

@@ -212,7 +212,7 @@ def test_a_destroyed_wrapping_key_closes_everything_once_the_cache_is_cold(world
 
 def test_a_key_of_the_wrong_length_is_refused(world: World) -> None:
     class Short(MemoryKeys):
-        def generate(self, context: object) -> tuple[bytes, bytes, str]:
+        def generate(self, context: object, key: str | None = None) -> tuple[bytes, bytes, str]:
             return bytes(32), bytes(60), "arn"
 
     with pytest.raises(KeyUnavailable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -150,14 +151,14 @@ def test_the_loser_of_a_creation_race_uses_the_winners_key() -> None:
         """Another function creates the item between this one's read and write."""
 
         def create(
-            self, project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, *, now: float
+            self, project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, **rest: Any
         ) -> VaultItem:
             if WHO not in self.items:
                 _, other, arn = keys.generate(
                     {"tenant": project, "subject": subject, "generation": "1", "purpose": "subject-key"}
                 )
-                super().create(project, subject, generation, other, arn, now=now)
-            return super().create(project, subject, generation, wrapped, key_arn, now=now)
+                super().create(project, subject, generation, other, arn, **rest)
+            return super().create(project, subject, generation, wrapped, key_arn, **rest)
 
     keys, wraps = MemoryKeys(), Raced()
     mine = Vault(wraps, keys, FixedClock()).writer(*WHO)
@@ -168,7 +169,7 @@ def test_the_loser_of_a_creation_race_uses_the_winners_key() -> None:
 def test_a_race_that_is_lost_for_ever_fails_closed() -> None:
     class Hopeless(MemoryWraps):
         def create(
-            self, project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, *, now: float
+            self, project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, **rest: Any
         ) -> VaultItem:
             raise Conflict
 

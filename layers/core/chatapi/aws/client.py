@@ -176,7 +176,7 @@ def _parse(data: bytes) -> dict[str, Any] | None:
         output = json.loads(data or b"{}")
     except ValueError:
         return None
-    return output if isinstance(output, dict) else None
+    return output if isinstance(output, dict) else {} if output is None else None  # null: no output, as moto says it
 
 
 def _unreachable(error: TransportError) -> AwsUnavailable:

@@ -42,9 +42,10 @@ class Completions:
         self._marks = marks
         self._clock = clock
 
-    def open_for(self, project: str, subject: str) -> SubjectHandle:
-        """The right to store for a subject, asked for before any work is done: SubjectFrozen during an erasure."""
-        return self._vault.writer(project, subject)
+    def open_for(self, project: str, subject: str, *, key: str | None = None) -> SubjectHandle:
+        """The right to store for a subject, asked for before any work is done: SubjectFrozen during an erasure. `key`:
+        the KMS key that the project brought (`Verdict.key`)."""
+        return self._vault.writer(project, subject, key=key)
 
     def save(
         self,

@@ -61,9 +61,10 @@ class Records:
         self._marks = marks
         self._clock = clock
 
-    def writer(self, project: str, subject: str) -> SubjectHandle:
-        """The right to store for a subject, asked for before any work is done: SubjectFrozen during an erasure."""
-        return self._vault.writer(project, subject)
+    def writer(self, project: str, subject: str, *, key: str | None = None) -> SubjectHandle:
+        """The right to store for a subject, asked for before any work is done: SubjectFrozen during an erasure. `key`:
+        the KMS key that the project brought (`Verdict.key`)."""
+        return self._vault.writer(project, subject, key=key)
 
     def find(self, project: str, kind: str, record_id: str) -> tuple[SubjectHandle, Record]:
         """A record of a located kind by its id: NotFound where it is not this project's, SubjectErased where its key is

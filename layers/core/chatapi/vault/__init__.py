@@ -7,7 +7,14 @@ an AWS client.
 
 from __future__ import annotations
 
-from chatapi.vault.errors import Conflict, InvalidCiphertext, KeyUnavailable, SubjectErased, SubjectFrozen
+from chatapi.vault.errors import (
+    Conflict,
+    InvalidCiphertext,
+    KeyUnavailable,
+    SubjectErased,
+    SubjectFrozen,
+    TenantKeyUnavailable,
+)
 from chatapi.vault.format import OVERHEAD, Context, SubjectKeyMaterial, open_, seal
 from chatapi.vault.keyring import SubjectHandle, Vault, key_context
 from chatapi.vault.lp import lp
@@ -26,6 +33,7 @@ __all__ = [
     "SubjectFrozen",
     "SubjectHandle",
     "SubjectKeyMaterial",
+    "TenantKeyUnavailable",
     "Tombstone",
     "Vault",
     "VaultItem",

@@ -4,6 +4,7 @@
     g     generation                              rev   revision, the optimistic lock
     st    active | frozen | erased                fz    the case that froze it, or absent
     kv    keyver for new messages                 w     {keyver: wrapped key}, empty when erased
+    tk    true where arn is a key that the tenant brought, or absent
     arn   the KMS key of the wraps                at    when the generation was opened, POSIX seconds
     ts    {generation: {at, case, arn, sha: {keyver: hex SHA-256 of the wrap}}}: the tombstones
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RACES = 4
+_PAGE = 100
 
 
 class Client(Protocol):
@@ -52,13 +54,37 @@ class DynamoWraps:
         return None if item is None else _read(project, subject, item)
 
     def create(
-        self, project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, *, now: float
+        self,
+        project: str,
+        subject: str,
+        generation: int,
+        wrapped: bytes,
+        key_arn: str,
+        *,
+        now: float,
+        tenant_key: bool = False,
     ) -> VaultItem:
         """See `WrapStore`."""
         before = self.get(project, subject) if generation > 1 else None
-        after = lifecycle.created(before, lifecycle.new(project, subject, generation, wrapped, key_arn, now=now))
+        opened = lifecycle.new(project, subject, generation, wrapped, key_arn, now=now, tenant_key=tenant_key)
+        after = lifecycle.created(before, opened)
         self._write(before, after)
         return after
+
+    def rekey(self, before: VaultItem, after: VaultItem) -> None:
+        """See `WrapStore`."""
+        self._write(before, after)
+
+    def page(self, after: str | None = None) -> tuple[list[VaultItem], str | None]:
+        """See `WrapPages`: a page of a consistent scan, at most 100 items."""
+        start = {"ExclusiveStartKey": to_item({"pk": after})} if after else {}
+        found = self._call("Scan", ConsistentRead=True, Limit=_PAGE, **start)
+        items = []
+        for wire in found.get("Items", ()):
+            _, project, subject = str(wire["pk"]["S"]).split("#")
+            items.append(_read(project, subject, wire))
+        last = found.get("LastEvaluatedKey")
+        return items, str(last["pk"]["S"]) if last else None
 
     def freeze(self, project: str, subject: str, generation: int, case_id: str) -> VaultItem:
         """See `WrapStore`."""
@@ -127,6 +153,8 @@ def _values(item: VaultItem) -> dict[str, Value]:
     }
     if item.frozen_by is not None:
         values["fz"] = item.frozen_by
+    if item.tenant_key:
+        values["tk"] = True
     return values
 
 
@@ -156,6 +184,7 @@ def _read(project: str, subject: str, wire: Mapping[str, Any]) -> VaultItem:
             },
             item.get("fz"),
             int(item["rev"]),
+            bool(item.get("tk", False)),
         )
     except (KeyError, ValueError, AttributeError, TypeError):
         pass

@@ -4,6 +4,7 @@ ApiError (chatapi.errors)
 ├── SubjectErased       410  the generation's key is gone; carries `erased_at`
 ├── SubjectFrozen       503  an erasure is under way; a later try opens the next generation or the same one again
 ├── KeyUnavailable      503  the key service or the Vault table does not answer, or its key is disabled
+│   └── TenantKeyUnavailable  503  the same of a key that the tenant brought: code tenant_key_unavailable
 └── InvalidCiphertext   500  the bytes do not open here: altered, moved, or of another key; which one is not told
 Conflict                     a conditional write lost; for the vault's own callers, never for the wire
 """
@@ -32,6 +33,14 @@ class SubjectFrozen(errors.Unavailable):
 
 class KeyUnavailable(errors.Unavailable):
     """503: the subject's key cannot be had now. Nothing is written or read without it."""
+
+
+class TenantKeyUnavailable(KeyUnavailable):
+    """503: the project's own KMS key refuses or does not answer. Nothing is lost: with the key the data opens again.
+    The deployment's key never takes its place."""
+
+    code = "tenant_key_unavailable"
+    message = "The encryption key that this project brought cannot be used now. Ask the project's owner to restore it."
 
 
 class InvalidCiphertext(errors.InternalError):

@@ -12,15 +12,24 @@ data = handle.open("records", pk, sk, "body", 1, blob)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from chatapi.clock import Clock
 from chatapi.vault.cache import CachedKey, UnwrapCache
-from chatapi.vault.errors import Conflict, InvalidCiphertext, KeyUnavailable, SubjectErased, SubjectFrozen
+from chatapi.vault.errors import (
+    Conflict,
+    InvalidCiphertext,
+    KeyUnavailable,
+    SubjectErased,
+    SubjectFrozen,
+    TenantKeyUnavailable,
+)
 from chatapi.vault.format import Places, SubjectKeyMaterial, front, keyver_of, open_at, open_rows, seal_at
 from chatapi.vault.lp import lp
 from chatapi.vault.ports import KeyService, State, VaultItem, WrapStore
 
+T = TypeVar("T")
 _RACES = 4
 """How often `writer` starts again after losing a race. Each loss means that another writer got on."""
 
@@ -45,16 +54,17 @@ class Vault:
         self._clock = clock
         self._cache = UnwrapCache(clock, cache_size)
 
-    def writer(self, project: str, subject: str) -> SubjectHandle:
+    def writer(self, project: str, subject: str, *, key: str | None = None) -> SubjectHandle:
         """A handle of the subject's open generation; opens the first, or after an erasure the next one.
 
-        SubjectFrozen while an erasure is under way.
+        `key` is the ARN of the KMS key that the project brought: new generations are wrapped under it, never under the
+        deployment's instead (TenantKeyUnavailable). SubjectFrozen while an erasure is under way.
         """
         for _ in range(_RACES):
             item = self._read(project, subject)
             if item is None or item.state is State.ERASED:
                 try:
-                    return self._opened(project, subject, item.generation + 1 if item else 1)
+                    return self._opened(project, subject, item.generation + 1 if item else 1, key)
                 except Conflict:
                     continue
             if item.state is State.FROZEN:
@@ -94,9 +104,10 @@ class Vault:
             raise SubjectErased(item.closed_at(generation))
         return item
 
-    def _opened(self, project: str, subject: str, generation: int) -> SubjectHandle:
-        plain, wrapped, key_arn = self._keys.generate(key_context(project, subject, generation))
-        item = self._wraps.create(project, subject, generation, wrapped, key_arn, now=self._clock.now())
+    def _opened(self, project: str, subject: str, generation: int, key: str | None) -> SubjectHandle:
+        own, context = key is not None, key_context(project, subject, generation)
+        plain, wrapped, key_arn = _asked(own, lambda: self._keys.generate(context, key))
+        item = self._wraps.create(project, subject, generation, wrapped, key_arn, now=self._clock.now(), tenant_key=own)
         digest = self._digest(item, item.keyver)
         return SubjectHandle(self, item, self._cache.put(digest, (project, subject, generation), _material(plain)))
 
@@ -105,7 +116,8 @@ class Vault:
         entry = self._cache.get(digest)
         if entry is None:
             context = key_context(item.project, item.subject, item.generation)
-            material = _material(self._keys.unwrap(item.wraps[keyver], context, item.key_arn))
+            plain = _asked(item.tenant_key, lambda: self._keys.unwrap(item.wraps[keyver], context, item.key_arn))
+            material = _material(plain)
             entry = self._cache.put(digest, (item.project, item.subject, item.generation), material)
         return entry
 
@@ -151,6 +163,11 @@ class SubjectHandle:
     def generation(self) -> int:
         """The generation whose rows this handle serves. It is part of their partition key."""
         return self._item.generation
+
+    @property
+    def tenant_key(self) -> str | None:
+        """The ARN of the KMS key that the project brought, if this generation is under one."""
+        return self._item.key_arn if self._item.tenant_key else None
 
     def seal(self, table: str, pk: str, sk: str, attribute: str, revision: int, plaintext: bytes) -> bytes:
         """`plaintext` encrypted for that attribute of that row: 75 bytes more.
@@ -200,3 +217,13 @@ def _material(key: bytes) -> SubjectKeyMaterial:
         return SubjectKeyMaterial(key)
     except ValueError:
         raise KeyUnavailable from None
+
+
+def _asked(own: bool, call: Callable[[], T]) -> T:
+    """What the key service answers. A tenant's key that does not has a refusal of its own."""
+    try:
+        return call()
+    except KeyUnavailable:
+        if not own:
+            raise
+    raise TenantKeyUnavailable  # outside the handler: no context

@@ -12,15 +12,19 @@ whatever reason, finds the generation closed. Freezing comes first, so a case th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from chatapi.vault.errors import Conflict
 from chatapi.vault.ports import State, Tombstone, VaultItem
 
 
-def new(project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, *, now: float) -> VaultItem:
+def new(
+    project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, *, now: float, tenant_key: bool = False
+) -> VaultItem:
     """An open generation with one key, for `created`."""
-    return VaultItem(project, subject, generation, State.ACTIVE, 1, {1: wrapped}, key_arn, int(now))
+    item = VaultItem(project, subject, generation, State.ACTIVE, 1, {1: wrapped}, key_arn, int(now))
+    return replace(item, tenant_key=tenant_key)
 
 
 def created(item: VaultItem | None, opened: VaultItem) -> VaultItem:
@@ -50,6 +54,20 @@ def unfrozen(item: VaultItem | None, generation: int, case_id: str) -> VaultItem
     if item.state is State.ACTIVE:
         return item
     return replace(_of_case(item, case_id), state=State.ACTIVE, frozen_by=None, revision=item.revision + 1)
+
+
+def rekeyed(
+    item: VaultItem, wraps: Mapping[int, bytes], key_arn: str, *, keyver: int | None = None, tenant_key: bool = False
+) -> VaultItem:
+    """The item with other wraps, all under `key_arn`: re-wrapped, or with one keyver more, for new messages.
+
+    Conflict where it is erased, or a keyver that old messages need would be missing.
+    """
+    new = item.keyver if keyver is None else keyver
+    if item.state is State.ERASED or not set(item.wraps) <= set(wraps) or new not in wraps or new < item.keyver:
+        raise Conflict
+    fields = {"wraps": dict(wraps), "key_arn": key_arn, "keyver": new, "tenant_key": tenant_key}
+    return replace(item, revision=item.revision + 1, **fields)  # type: ignore[arg-type]
 
 
 def destroyed(item: VaultItem | None, generation: int, now: float, case_id: str) -> VaultItem:

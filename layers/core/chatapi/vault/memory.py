@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chatapi.vault import lifecycle
-from chatapi.vault.errors import InvalidCiphertext, KeyUnavailable
+from chatapi.vault.errors import Conflict, InvalidCiphertext, KeyUnavailable
 from chatapi.vault.lp import lp
 from chatapi.vault.ports import VaultItem
 
@@ -31,11 +31,34 @@ class MemoryWraps:
             return self.items.get((project, subject))
 
     def create(
-        self, project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, *, now: float
+        self,
+        project: str,
+        subject: str,
+        generation: int,
+        wrapped: bytes,
+        key_arn: str,
+        *,
+        now: float,
+        tenant_key: bool = False,
     ) -> VaultItem:
         """See `WrapStore`."""
-        new = lifecycle.new(project, subject, generation, wrapped, key_arn, now=now)
+        new = lifecycle.new(project, subject, generation, wrapped, key_arn, now=now, tenant_key=tenant_key)
         return self._step(project, subject, lambda item: lifecycle.created(item, new))
+
+    def rekey(self, before: VaultItem, after: VaultItem) -> None:
+        """See `WrapStore`."""
+
+        def step(item: VaultItem | None) -> VaultItem:
+            if item is None or item.revision != before.revision:
+                raise Conflict
+            return after
+
+        self._step(before.project, before.subject, step)
+
+    def page(self, after: str | None = None) -> tuple[list[VaultItem], str | None]:
+        """See `WrapPages`. Two items a page, so that tests see the seams."""
+        keys = [key for key in sorted(self.items) if after is None or "#".join(key) > after]
+        return [self.items[key] for key in keys[:2]], "#".join(keys[1]) if len(keys) > 2 else None
 
     def freeze(self, project: str, subject: str, generation: int, case_id: str) -> VaultItem:
         """See `WrapStore`."""
@@ -58,10 +81,11 @@ class MemoryWraps:
 
 
 class MemoryKeys:
-    """A `KeyService` with one wrapping key in memory. It enforces the encryption context, as KMS does.
+    """A `KeyService` with wrapping keys in memory. It enforces the encryption context, as KMS does.
 
     `generated` and `unwrapped` count the calls, `contexts` keeps the contexts seen. `disable` is reversible, `destroy`
-    is not: after it no wrap of this service opens again.
+    is not: after it no wrap of that key opens again. Both mean the deployment's key where none is named; any other ARN
+    is a key of a tenant or of another epoch, there from its first use.
     """
 
     def __init__(self, key_arn: str = "arn:aws:kms:eu-central-1:000000000000:key/memory") -> None:
@@ -69,49 +93,58 @@ class MemoryKeys:
         self.generated = 0
         self.unwrapped = 0
         self.contexts: list[dict[str, str]] = []
-        self._master: AESGCM | None = AESGCM(os.urandom(32))
-        self._enabled = True
+        self._masters: dict[str, AESGCM | None] = {}
+        self._disabled: set[str] = set()
 
     @property
     def calls(self) -> int:
         """All calls so far."""
         return self.generated + self.unwrapped
 
-    def disable(self) -> None:
+    def disable(self, key: str | None = None) -> None:
         """Refuse every call until `enable`."""
-        self._enabled = False
+        self._disabled.add(key or self.key_arn)
 
-    def enable(self) -> None:
+    def enable(self, key: str | None = None) -> None:
         """Answer again."""
-        self._enabled = True
+        self._disabled.discard(key or self.key_arn)
 
-    def destroy(self) -> None:
+    def destroy(self, key: str | None = None) -> None:
         """Forget the wrapping key."""
-        self._master = None
+        self._masters[key or self.key_arn] = None
 
-    def generate(self, context: Mapping[str, str]) -> tuple[bytes, bytes, str]:
+    def generate(self, context: Mapping[str, str], key: str | None = None) -> tuple[bytes, bytes, str]:
         """See `KeyService`."""
         self.generated += 1
-        key, nonce = os.urandom(64), os.urandom(12)
-        wrapped = nonce + self._key(context).encrypt(nonce, key, self._bound(context))
-        return key, wrapped, self.key_arn
+        arn = key or self.key_arn
+        plain = os.urandom(64)
+        return plain, self._wrap(plain, context, arn), arn
 
     def unwrap(self, wrapped: bytes, context: Mapping[str, str], key_arn: str) -> bytes:
         """See `KeyService`."""
         self.unwrapped += 1
-        key = self._key(context)
-        if key_arn != self.key_arn or len(wrapped) < 28:
+        key = self._key(context, key_arn)
+        if len(wrapped) < 28:
             raise InvalidCiphertext
         try:
             return key.decrypt(wrapped[:12], wrapped[12:], self._bound(context))
         except InvalidTag:
             raise InvalidCiphertext from None
 
-    def _key(self, context: Mapping[str, str]) -> AESGCM:
+    def rewrap(self, wrapped: bytes, context: Mapping[str, str], from_arn: str, to_arn: str) -> bytes:
+        """See `Rewrapper`."""
+        return self._wrap(self.unwrap(wrapped, context, from_arn), context, to_arn)
+
+    def _wrap(self, plain: bytes, context: Mapping[str, str], arn: str) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + self._key(context, arn).encrypt(nonce, plain, self._bound(context))
+
+    def _key(self, context: Mapping[str, str], arn: str) -> AESGCM:
         self.contexts.append(dict(context))
-        if self._master is None or not self._enabled:
+        master = self._masters.setdefault(arn, AESGCM(os.urandom(32)))
+        if master is None or arn in self._disabled:
             raise KeyUnavailable
-        return self._master
+        return master
 
     @staticmethod
     def _bound(context: Mapping[str, str]) -> bytes:

@@ -36,7 +36,8 @@ class VaultItem:
 
     `keyver` is the version for new messages; `wraps` holds every version that old messages still need, all of them
     under `key_arn`; it is empty in an erased item. `created_at` is when the generation was opened, in whole POSIX
-    seconds; `frozen_by` the case that froze it; `revision` counts the item's writes and is the stores' optimistic lock.
+    seconds; `frozen_by` the case that froze it; `revision` counts the item's writes and is the stores' optimistic lock;
+    `tenant_key` says that `key_arn` is a KMS key that the project brought.
     """
 
     project: str
@@ -50,6 +51,7 @@ class VaultItem:
     tombstones: Mapping[int, Tombstone] = field(default_factory=dict)
     frozen_by: str | None = None
     revision: int = 1
+    tenant_key: bool = False
 
     @property
     def erased_at(self) -> int | None:
@@ -68,8 +70,9 @@ class KeyService(Protocol):
     Both raise KeyUnavailable where the service or its key does not answer, with a fixed text and no cause attached.
     """
 
-    def generate(self, context: Mapping[str, str]) -> tuple[bytes, bytes, str]:
-        """A new key: (64 random bytes, the same wrapped under the context, the ARN of the wrapping key)."""
+    def generate(self, context: Mapping[str, str], key: str | None = None) -> tuple[bytes, bytes, str]:
+        """A new key: (64 random bytes, the same wrapped under the context, the ARN of the wrapping key). `key` is the
+        ARN of another wrapping key than the deployment's."""
         ...
 
     def unwrap(self, wrapped: bytes, context: Mapping[str, str], key_arn: str) -> bytes:
@@ -77,6 +80,14 @@ class KeyService(Protocol):
 
         The ARN is the recorded one: after a rotation the alias names another key than old wraps need.
         """
+        ...
+
+
+class Rewrapper(Protocol):
+    """What moving to another wrapping key needs of a key service beside `KeyService`; operators alone have it."""
+
+    def rewrap(self, wrapped: bytes, context: Mapping[str, str], from_arn: str, to_arn: str) -> bytes:
+        """The same key wrapped under `to_arn`, in the same context."""
         ...
 
 
@@ -91,9 +102,21 @@ class WrapStore(Protocol):
         ...
 
     def create(
-        self, project: str, subject: str, generation: int, wrapped: bytes, key_arn: str, *, now: float
+        self,
+        project: str,
+        subject: str,
+        generation: int,
+        wrapped: bytes,
+        key_arn: str,
+        *,
+        now: float,
+        tenant_key: bool = False,
     ) -> VaultItem:
         """Open `generation` with `wrapped` as keyver 1. Only if there is no item, or a tombstone of the one before."""
+        ...
+
+    def rekey(self, before: VaultItem, after: VaultItem) -> None:
+        """Replace the wraps: `after` is a step of `lifecycle.rekeyed`. Conflict where the item is not `before` now."""
         ...
 
     def freeze(self, project: str, subject: str, generation: int, case_id: str) -> VaultItem:
@@ -110,4 +133,12 @@ class WrapStore(Protocol):
         Returns the item as of that generation: state erased, `tombstones[generation]` set, also when the subject has
         opened a later generation meanwhile, which is left alone.
         """
+        ...
+
+
+class WrapPages(Protocol):
+    """What the operators' jobs need of a store beside `WrapStore`: to walk over all of it. No function has it."""
+
+    def page(self, after: str | None = None) -> tuple[list[VaultItem], str | None]:
+        """Some items behind the cursor `after`, and the next cursor, None at the end. In no particular order."""
         ...
