@@ -45,6 +45,8 @@ from local.settings import (
 from local.template import BuiltTemplate
 
 STEPS = 6
+CONTACT = "owner@example.com"
+"""Where the owner of the first project is reached: MiniStack keeps the mail (docs/portal.md)."""
 
 
 class Stopped(Exception):
@@ -104,6 +106,7 @@ def first_key(settings: Settings, stack_file: Path) -> dict[str, str]:
     """Create the project `local` through the command line, as a developer would; its `project_id` and `api_key`."""
     command = [str(ROOT / ".venv" / "bin" / "chatapi"), "projects", "create", "--name", "local", "--rpm", "600"]
     command += ["--tpm", "1000000", "--concurrency", "20", "--retention", "history", "--json"]
+    command += ["--contact", CONTACT]
     env = aws_environment(settings) | {"CHATAPI_STACK_FILE": str(stack_file)}
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)

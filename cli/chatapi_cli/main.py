@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -13,6 +14,8 @@ from chatapi.aws.errors import AwsError
 from chatapi.errors import NotFound
 from chatapi.grants import Grant
 from chatapi.keys import SCOPES
+from chatapi.mail import is_address
+from chatapi.store.contacts import NoAddress
 from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError
 from chatapi_cli import vault
@@ -84,6 +87,7 @@ def projects_create(
     user_tpm: Annotated[int, typer.Option(min=0, help="Tokens a minute of each end user; 0: no limit.")] = 0,
     retention: Annotated[str, typer.Option(help="none, or history: 'store: true' is permitted.")] = "none",
     region: Annotated[str, typer.Option(help="Home region; default: the stack's.")] = "",
+    contact: Annotated[str, typer.Option(help="Where the owner is reached: sign-in codes of the portal.")] = "",
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
@@ -91,6 +95,8 @@ def projects_create(
     target = find(stack)
     if region not in ("", target.region):
         raise ProjectError(f"this stack is in {target.region}; create the project on the stack of its home region")
+    if contact and not is_address(contact):
+        raise NoAddress
     limits = Limits(
         rpm=rpm,
         tpm=tpm,
@@ -104,7 +110,22 @@ def projects_create(
         utpm=user_tpm,
     )
     project, key = target.projects().create(name, limits, retention=retention, region=target.region)
+    if contact:
+        target.contacts().set(project, contact)
     show({"project_id": project, "api_key": key}, as_json)
+
+
+@projects_app.command("contact")
+def projects_contact(
+    project: Project,
+    address: Annotated[str, typer.Argument(help="The owner's mail address; '-' reads it from standard input.")],
+    stack: Stack = None,
+) -> None:
+    """Set where the owner of a project is reached. It is kept encrypted, and erased with the owner."""
+    target = find(stack)
+    target.projects().keys(project)  # no such project: said so, and nothing is kept
+    target.contacts().set(project, sys.stdin.readline().strip() if address == "-" else address)
+    typer.echo("the contact is set")
 
 
 @keys_app.command("create")
@@ -272,7 +293,7 @@ def main() -> None:
     """Entry point: faults become one line."""
     try:
         app()
-    except (ProjectError, TargetError) as error:
+    except (NoAddress, ProjectError, TargetError) as error:
         fail(str(error))
     except AwsError as error:
         fail(f"AWS refused or did not answer: {error.code}")

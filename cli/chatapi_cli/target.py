@@ -14,11 +14,16 @@ from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
+from chatapi.store.contacts import Contacts
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.items import Table
+from chatapi.store.marks import Marks
 from chatapi.store.projects import Projects
+from chatapi.store.records import Records
 from chatapi.store.usage import UsageRows
-from chatapi.vault import project_pepper, subject_id
+from chatapi.vault import Vault, project_pepper, subject_id
+from chatapi.vault.dynamo import DynamoWraps
+from chatapi.vault.kms import KmsKeys
 
 
 class TargetError(Exception):
@@ -71,6 +76,19 @@ class Target:
     def cases(self) -> Cases:
         """The data-rights requests."""
         return Cases(self.requests())
+
+    def contacts(self) -> Contacts:
+        """Where the owners of projects can be reached."""
+        clock, dynamodb = SystemClock(), self.client("dynamodb")
+        vault = Vault(
+            DynamoWraps(dynamodb, self.output("VaultTable")),
+            KmsKeys(self.client("kms"), self.output("EpochAlias")),
+            clock,
+        )
+        table = Catalogued(DynamoTable(dynamodb, self.output("RecordsTable")), "records")
+        secrets = Secrets(self.client("secretsmanager"))
+        records = Records(table, vault, Marks(self.requests(), clock), clock)
+        return Contacts(records, lambda: secrets.get(self.output("SubjectPepperSecret")))
 
     def subject(self, project: str, user: str | None) -> str:
         """The pseudonym of a project's end user, or of its owner where `user` is None."""

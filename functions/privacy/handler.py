@@ -11,13 +11,16 @@ from aws_lambda_powertools.event_handler import Response
 from chatapi.buffered import JSON, answered, body_of, resolver
 from chatapi.errors import AddressNotAllowed, Forbidden, NotFound
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
-from privacy.requests import parse, show
+from privacy.identity.service import Identity
+from privacy.portal.places import portal_root
+from privacy.requests import parse, parse_session, show
 from privacy.service import Rights
 
 _OPENAPI = Path(__file__).parent / "openapi.json"
 
 app = resolver()
 _rights: Rights | None = None
+_identity: Identity | None = None
 
 
 def _service() -> Rights:
@@ -28,6 +31,16 @@ def _service() -> Rights:
 
         _rights = compose()
     return _rights
+
+
+def _who() -> Identity:
+    """The composition root of identity, as `_service`."""
+    global _identity  # noqa: PLW0603 - see _service
+    if _identity is None:
+        from privacy.identity.composition import compose
+
+        _identity = compose()
+    return _identity
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
@@ -54,6 +67,17 @@ def create() -> Response[str]:
         show(_service().create(project, parse(body_of(app.current_event.raw_event)), headers.get("idempotency-key"))),
         202,
     )
+
+
+@app.post("/v1/privacy/sessions")
+def session() -> Response[str]:
+    """A portal link for one data subject of the project: 201. It works once, within fifteen minutes."""
+    project = _project()
+    event = app.current_event.raw_event
+    subject = parse_session(body_of(event)).subject
+    root = portal_root(event)
+    token, expires = _who().link(project, None if subject.owner else subject.user)
+    return _json({"object": "privacy.session", "url": f"{root}/enter?t={token}", "expires_at": expires}, 201)
 
 
 @app.get("/v1/privacy/requests")

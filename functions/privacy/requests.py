@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -47,22 +47,39 @@ class PrivacyRequest(_Strict):
     subject: Subject
 
 
+class SessionRequest(_Strict):
+    """The body of `POST /v1/privacy/sessions`."""
+
+    subject: Subject
+
+
+_Model = TypeVar("_Model", bound=_Strict)
+
+
 def parse(body: bytes) -> PrivacyRequest:
     """The request in a body. RequestTooLarge above 16 KiB; BadRequest with the path of the first wrong field."""
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestTooLarge("The request body is larger than 16 KiB.")
-    try:
-        request = PrivacyRequest.model_validate_json(body)
-    except ValidationError as error:
-        refusal = _refusal(error)
-    else:
-        if request.type in OFFERED:
-            return request
-        refusal = BadRequest(
+    request = _parsed(PrivacyRequest, body)
+    if request.type not in OFFERED:
+        raise BadRequest(
             "This type of request is not offered. Offered: " + ", ".join(OFFERED) + ".",
             code="unsupported_type",
             param="type",
         )
+    return request
+
+
+def parse_session(body: bytes) -> SessionRequest:
+    """Whom a portal link is for; refusals as those of `parse`."""
+    return _parsed(SessionRequest, body)
+
+
+def _parsed(model: type[_Model], body: bytes) -> _Model:
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestTooLarge("The request body is larger than 16 KiB.")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        refusal = _refusal(error)
     raise refusal  # outside the handler: the cause would quote the input
 
 

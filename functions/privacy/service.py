@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from chatapi.aws.errors import AwsError
@@ -59,11 +59,13 @@ class Rights:
             subject = subject_id(pepper, "owner", project)
         else:
             subject = subject_id(pepper, "user", request.subject.user)
+        return self.open(project, subject, request.type, _case_id(pepper, project, idempotency_key))
+
+    def open(self, project: str, subject: str, right: str, case_id: str | None = None) -> Case:
+        """See `create`, for a data subject by its pseudonym."""
         now = self._clock.now()
-        case = self._cases.create(
-            project, _case_id(pepper, project, idempotency_key), request.type, subject, now, grace=self._grace
-        )
-        if case.subject != subject or case.type != request.type:
+        case = self._cases.create(project, case_id or request_id(), right, subject, now, grace=self._grace)
+        if case.subject != subject or case.type != right:
             raise Conflict("This idempotency key was used for another request.", code="idempotency_key_reused")
         if case.status in (RECEIVED, FAILED) and case.open:
             try:
@@ -72,9 +74,12 @@ class Rights:
                 raise Unavailable("The request was received, but could not be started yet.") from None
         return case
 
-    def get(self, project: str, case_id: str) -> Case:
-        """One of the project's own cases. One that has waited too long for its execution is started by the way."""
+    def get(self, project: str, case_id: str, subject: str | None = None) -> Case:
+        """One of the project's own cases, of `subject` alone where it is given. One that has waited too long for its
+        execution is started by the way."""
         case = self._own(project, case_id)
+        if subject is not None and case.subject != subject:
+            raise NotFound
         if case.status == RECEIVED and self._clock.now() - case.created > STALE_SECONDS:
             try:
                 self._start(case)
@@ -89,6 +94,10 @@ class Rights:
         if after is not None and not _CASE_ID.fullmatch(after):
             raise BadRequest("after is the id of a request.", code="invalid_value", param="after")
         return self._cases.list(project, after, int(limit or 20))
+
+    def of_subject(self, project: str, subject: str) -> Sequence[Case]:
+        """The cases of one data subject, newest first; the last hundred."""
+        return self._cases.of_subject(project, subject)
 
     def cancel(self, project: str, case_id: str) -> Case:
         """Cancel, while everything can be taken back; Conflict afterwards."""

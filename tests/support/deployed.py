@@ -37,6 +37,8 @@ ROOTS = (
     ("authorizer.handler", "_authorizer"),
     ("chat.handler", "_services"),
     ("privacy.handler", "_rights"),
+    ("privacy.handler", "_identity"),
+    ("privacy.identity.sender", "_ports"),
     ("privacy.tasks.handler", "_ports"),
 )
 """Where the functions keep what a warm function has."""
@@ -91,7 +93,7 @@ def deployed(aws_environment: str) -> Iterator[Deployed]:
         configuration = client("lambda").get_function_configuration
         functions = {
             name: configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
-            for name in ("account", "authorizer", "chat", "privacy", "erasure", "usage")
+            for name in ("account", "authorizer", "chat", "privacy", "erasure", "identity", "usage")
         }
         yield Deployed(aws_environment, outputs, functions, upstream)
 

@@ -132,7 +132,8 @@ def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() ->
             assert alias == {"Fn::Sub": "alias/${AWS::StackName}-epoch*"}
             assert ":${AWS::Region}:${AWS::AccountId}:key/*" in statement["Resource"]["Fn::Sub"]
             granted[name] = statement["Action"]
-    assert granted == {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy")}
+    both = {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy")}
+    assert granted == {**both, "IdentityPolicy": ["kms:Decrypt"]}
     tenants = RESOURCES["TenantKeysPolicy"]
     assert tenants["Condition"] == "HasTenantKeys"
     assert tenants["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] == {"Ref": "TenantKeyArns"}
@@ -174,10 +175,10 @@ def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any])
 
 def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
     functions = of_type("AWS::Lambda::Function")
-    assert len(functions) == 6
+    assert len(functions) == 7
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
-    assert len(set(roles)) == len(set(groups)) == 6
+    assert len(set(roles)) == len(set(groups)) == 7
     for role in of_type("AWS::IAM::Role").values():
         assert not role.get("Policies")
 
@@ -195,6 +196,12 @@ def test_the_authorizer_may_update_projects_and_read_two_secrets_and_nothing_els
         "logs:CreateLogStream",
         "logs:PutLogEvents",
     }
+
+
+def test_only_the_sender_of_codes_may_send_mail_and_only_the_api_may_start_it() -> None:
+    assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {"IdentityPolicy"}
+    (start,) = [s for n, s in statements() if n == "PrivacyPolicy" and "lambda:InvokeFunction" in s["Action"]]
+    assert start["Resource"] == {"Fn::GetAtt": ["IdentityFunction", "Arn"]}
 
 
 def test_only_the_erasure_role_may_sign_or_delete_exports() -> None:
@@ -262,7 +269,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("ChatPolicy", "VaultTable"): {"GetItem", "PutItem"},
         ("ChatPolicy", "RecordsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("ChatPolicy", "RequestsTable"): {"BatchWriteItem"},
-        ("PrivacyPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem"},
+        ("PrivacyPolicy", "RequestsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
         ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("ErasurePolicy", "VaultTable"): {"GetItem", "PutItem"},
         # a day row ends and its counts stay, in one transaction
@@ -275,6 +282,10 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
             "BatchWriteItem",
         },
         ("ErasurePolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
+        # counts a challenge's step, reads the owner's address
+        ("IdentityPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
+        ("IdentityPolicy", "VaultTable"): {"GetItem"},
+        ("IdentityPolicy", "RecordsTable"): {"GetItem", "Query"},
         ("UsagePolicy", "ProjectsTable"): {"GetItem", "PutItem"},
         ("UsagePolicy", "${RecordsTable.Arn}/index/usage"): {"Query"},
     }

@@ -26,11 +26,13 @@ _SERVICES = {
     "bedrock": ("BEDROCK_RUNTIME", "", ""),
     "dynamodb": ("DYNAMODB", "DynamoDB_20120810", "1.0"),
     "kms": ("KMS", "TrentService", "1.1"),
+    "lambda": ("LAMBDA", "", ""),
     "secretsmanager": ("SECRETS_MANAGER", "secretsmanager", "1.1"),
+    "ses": ("SESV2", "", ""),
     "states": ("SFN", "AWSStepFunctions", "1.0"),
 }
-# The name in a signature differs from the name in the address for one service.
-_SIGNING_NAMES = {"bedrock-runtime": "bedrock"}
+# The name in a signature differs from the name in the address for these.
+_SIGNING_NAMES = {"bedrock-runtime": "bedrock", "email": "ses"}
 _THROTTLED = frozenset(
     {
         "ProvisionedThroughputExceededException",

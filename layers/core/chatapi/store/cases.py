@@ -17,7 +17,7 @@ stand, and what the irreversible steps find is written where nothing stands yet 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any
@@ -27,7 +27,7 @@ from chatapi.catalogue import expiry, read_policy
 from chatapi.deadlines import due, extended, may_extend
 from chatapi.errors import Conflict, NotFound, Unavailable
 from chatapi.store.items import Change, Collision, Item, Table
-from chatapi.store.keys import case_pk, open_pk, open_sk
+from chatapi.store.keys import case_pk, open_pk, open_sk, own_pk
 
 RECEIVED, IN_PROGRESS, ON_HOLD = "received", "in_progress", "on_hold"
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
@@ -35,6 +35,7 @@ REVERSIBLE, IRREVERSIBLE, CLOSED = "reversible", "irreversible", "closed"
 
 _ANY = frozenset({REVERSIBLE, IRREVERSIBLE})
 _RACES = 8
+_OWN = 100  # what a person sees of their own cases; the export has all
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,11 @@ class Cases:
         found = self._claim(project, subject, open_sk(case_type, target), case_id, now)
         if isinstance(found, Case):
             return found
+        # First the pointer, so that no case is missing from its subject's own list; one to a case that never came to be
+        # is passed over there.
+        self._table.put(
+            {"pk": own_pk(project, subject), "sk": found, "kind": "own", "at": int(now), "ttl": expiry("own", now)}
+        )
         item = {
             "pk": case_pk(project),
             "sk": found,
@@ -242,6 +248,13 @@ class Cases:
         """A page of the project's cases in the order of their ids, past `after`, and whether there is more."""
         items = self._table.query(case_pk(project), after=after, limit=limit + 1)
         return [Case(project, item["sk"], item) for item in items[:limit]], len(items) > limit
+
+    def of_subject(self, project: str, subject: str) -> Sequence[Case]:
+        """The cases of a data subject, newest first: of the last hundred in the order of their ids."""
+        own = self._table.query(own_pk(project, subject), limit=_OWN)
+        items = self._table.get_all([(case_pk(project), row["sk"]) for row in own])
+        cases = [Case(project, item["sk"], item) for item in items]
+        return sorted(cases, key=lambda case: (-case.created, case.id))
 
     def act(self, case: Case, act: Act, **facts: Any) -> Case:
         """Do an act, and write facts with it. NotAllowed where the case is not where the act starts."""

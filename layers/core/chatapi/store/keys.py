@@ -17,6 +17,10 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 o#{project}#{subject}                {right}[#{target}]          the open case of a right
                 o#{project}#{subject}                held#{case}                 a case that a hold keeps from its end
                 t#{date}                             {time}#{project}#{case}#{what}       what is to be done then
+                c#{project}#{subject}                {case}                      a data subject's own cases
+                i#{challenge}                        -                           sign-ins that were begun
+                a#{digest}                           {hour}                      how many codes were asked for
+                j#{token}                            -                           portal links that were used
 """
 
 from __future__ import annotations
@@ -125,12 +129,32 @@ def open_sk(case_type: str, target: str = "") -> str:
     return f"{case_type}#{target}" if target else case_type
 
 
+def own_pk(project: str, subject: str) -> str:
+    """The partition of the pointers to all cases of a data subject."""
+    return f"c#{project}#{subject}"
+
+
 HELD = "held#"
 
 
 def held_case_sk(case: str) -> str:
     """The sort key of the pointer to a case a part of which legal holds keep."""
     return HELD + case
+
+
+def challenge_pk(challenge: str) -> str:
+    """The partition of a sign-in that was begun."""
+    return "i#" + challenge
+
+
+def asked_pk(target: str) -> str:
+    """The partition of the counts of sign-ins that were begun for a target, a keyed hash."""
+    return "a#" + target
+
+
+def spent_pk(token: str) -> str:
+    """The partition of a portal link that was used."""
+    return "j#" + token
 
 
 def timer_pk(date: str) -> str:

@@ -1,0 +1,1 @@
+"""The portal: pages for data subjects. Server-rendered, no script needed for the essentials (docs/portal.md)."""
