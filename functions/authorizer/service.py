@@ -69,9 +69,9 @@ class Store(Protocol):
 
 def route_needs(method: str, resource: str) -> tuple[str, str]:
     """(scope, kind of debit) of a route template. Unknown routes need a scope nobody has: fail closed."""
-    if resource == "/v1/chat/completions" and method == "POST":
+    if resource in ("/v1/chat/completions", "/v1/responses") and method == "POST":
         return "chat", "chat"
-    if resource.startswith("/v1/chat/completions"):
+    if resource.startswith(("/v1/chat/completions", "/v1/responses/", "/v1/conversations")):
         return "history", "read"
     if resource.startswith("/v1/models"):
         return "chat", "read"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chat.accounting import Account
@@ -20,10 +22,14 @@ from chatapi.store.completions import Completions
 from chatapi.store.days import Days
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.marks import Marks
+from chatapi.store.records import Records
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
 from chatapi.verdict import Verdict
+
+if TYPE_CHECKING:
+    from chat.responses.routes import Surface
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Services:
     chat: Chat
     stored: StoredChats
     account: Callable[[Verdict], Account]
+    surface: Callable[[], Surface]
+    """Responses and conversations: their models are built when they are first asked for."""
 
 
 def compose() -> Services:
@@ -50,7 +58,8 @@ def compose() -> Services:
     )
     records = Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records")
     requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
-    completions = Completions(records, vault, Marks(requests, clock), clock)
+    marks = Marks(requests, clock)
+    completions = Completions(records, vault, marks, clock)
     model_url = os.environ.get("MODEL_URL", "")
     registry = Registry(setting("STAGE"), openai=_on_this_machine(model_url), region=here)
     projects = setting("PROJECTS_TABLE")
@@ -67,9 +76,15 @@ def compose() -> Services:
         subject_of=subject_of,
         clock=clock,
     )
-    return Services(
-        registry, chat, StoredChats(completions), lambda verdict: Account(dynamodb, projects, verdict, once)
-    )
+
+    @cache
+    def surface() -> Surface:
+        from chat.responses.routes import Surface
+
+        return Surface.over(chat, Records(records, vault, marks, clock), vault, clock)
+
+    stored = StoredChats(completions)
+    return Services(registry, chat, stored, lambda verdict: Account(dynamodb, projects, verdict, once), surface)
 
 
 def _on_this_machine(url: str) -> bool:

@@ -86,11 +86,16 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
     method, resource = event["httpMethod"], event["resource"]
     if (method, resource) == ("POST", "/v1/chat/completions"):
         body = _body(event)
-        timeout = max(1.0, context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS)
-        answer = services.chat.create(parse(body), len(body), verdict, account, timeout)
+        answer = services.chat.create(parse(body), len(body), verdict, account, _left(context))
         return answer.headers, answer.body
     query = event.get("queryStringParameters") or {}
-    wanted = (event.get("pathParameters") or {}).get("id", "")
+    path = event.get("pathParameters") or {}
+    if resource.startswith(("/v1/responses", "/v1/conversations")):
+        from chat.responses.routes import Asked
+
+        asked = Asked(method, resource, path, query, lambda: _body(event), _left(context))
+        return services.surface().answer(asked, verdict, account)
+    wanted = path.get("id", "")
     project, stored = verdict.project, services.stored
     reads: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
         ("GET", "/v1/models"): lambda: {
@@ -107,6 +112,11 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
     if read is None or len(wanted) > 128:
         raise NotFound
     return {}, iter([compact(read())])
+
+
+def _left(context: Context) -> float:
+    """Seconds for an answer."""
+    return max(1.0, context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS)
 
 
 def _body(event: dict[str, Any]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -112,10 +112,14 @@ class Chat:
         *,
         keep: Keep,
         kind: str = "completion",
+        heir: str | None = None,
+        others: Collection[str] = (),
     ) -> Started:
         """The seam of every surface: all checks, the reservation, the right to store, the call, the disclosure.
 
-        `kind` is the kind of record that `keep` writes. Raises ApiError; afterwards the generation settles by itself.
+        `kind` is the kind of record that `keep` writes. `heir` is the data subject where the request names nobody, the
+        project's owner by default; `others` are those whose stored content goes to the provider along with it.
+        Raises ApiError; afterwards the generation settles by itself.
         """
         now = self._clock.now()
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
@@ -126,35 +130,33 @@ class Chat:
             raise RetentionNotPermitted
         prompt_estimate = size // 4
         account.cover(prompt_estimate, request.output_tokens, price_of(model.id))
-        subject = self._subject(request, caller.project)
+        subject = self.subject(caller.project, request.user, request.safety_identifier, heir)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
         try:
             stream = self._open(model, request, subject, timeout)
         except ApiError:
             # The provider may have read the messages before it refused: that is a disclosure too.
-            self._disclose(caller, subject, model, now, 0, 0, 0)
+            self._disclose(caller, (subject, *others), model, now, 0, 0, 0)
             raise
         generation = Generation(
             stream,
             account,
             prompt_estimate,
             keep=lambda transcript: keep(started, transcript) if handle else None,
-            disclose=lambda tokens_in, cached, tokens_out: self._disclose(
-                caller, subject, model, now, tokens_in, cached, tokens_out
-            ),
+            disclose=lambda *tokens: self._disclose(caller, (subject, *others), model, now, *tokens),
         )
         receipt = {"data-handling": _receipt(model, expiry(kind, now) if handle else None)}
         started = Started(model, now, handle, generation, receipt)
         return started
 
-    def _subject(self, request: ChatRequest, project: str) -> str:
-        """The data subject: the end user that the request names, else the project's owner."""
-        named = request.safety_identifier or request.user
+    def subject(self, project: str, user: str | None, safety_identifier: str | None, heir: str | None = None) -> str:
+        """The data subject: the end user that the request names, else the heir, else the project's owner."""
+        named = safety_identifier or user
         if named is None:
-            return self._subject_of(project, "owner", project)
+            return heir or self._subject_of(project, "owner", project)
         subject = self._subject_of(project, "user", named)
-        if request.user is not None and request.user != named:
-            self._days.alias(project, self._subject_of(project, "user", request.user), subject)
+        if user is not None and user != named:
+            self._days.alias(project, self._subject_of(project, "user", user), subject)
         return subject
 
     def _open(self, model: Model, request: ChatRequest, subject: str, timeout: float) -> Any:
@@ -196,16 +198,27 @@ class Chat:
         self._completions.save(at.handle, head["id"], body.encode(), created=head["created"])
 
     def _disclose(
-        self, caller: Verdict, subject: str, model: Model, since: float, tokens_in: int, cached: int, tokens_out: int
+        self,
+        caller: Verdict,
+        subjects: Sequence[str],
+        model: Model,
+        since: float,
+        tokens_in: int,
+        cached: int,
+        tokens_out: int,
     ) -> None:
-        """The chat is over: a fault here must not turn an answer into an error, but it must not be silent either."""
-        try:
-            charge = Charge(caller.kid, model.id, cached, cost(model.id, tokens_in, cached, tokens_out))
-            self._days.disclose(
-                caller.project, subject, model.processor, tokens_in, tokens_out, since=since, charge=charge
-            )
-        except Exception as error:  # noqa: BLE001 - see above; logged for the alarm
-            log_error("disclosure_failed", error, function="chat", project=caller.project)
+        """The chat is over: a fault here must not turn an answer into an error, but it must not be silent either. The
+        chat is counted for the first of the subjects; the others' stored content went along with it."""
+        for subject in dict.fromkeys(subjects):
+            try:
+                if subject == subjects[0]:
+                    charge = Charge(caller.kid, model.id, cached, cost(model.id, tokens_in, cached, tokens_out))
+                    used = (tokens_in, tokens_out)
+                else:
+                    charge, used = None, (0, 0)
+                self._days.disclose(caller.project, subject, model.processor, *used, since=since, charge=charge)
+            except Exception as error:  # noqa: BLE001 - see above; logged for the alarm
+                log_error("disclosure_failed", error, function="chat", project=caller.project)
         log(
             "chat",
             function="chat",
@@ -238,7 +251,7 @@ def _whole(generation: Generation, head: dict[str, Any]) -> bytes:
         for _ in generation.events():
             pass
     except ProviderBroken:
-        raise _broken() from None
+        raise broken() from None
     finally:
         generation.close()
     return sse.compact(_completion(head, generation.transcript, generation.usage()))
@@ -258,7 +271,7 @@ def _events(generation: Generation, frames: sse.Frames, *, usage: bool) -> Itera
                 case Finish(reason):
                     yield frames.finish(reason)
     except Exception as error:  # noqa: BLE001 - a stream that just ends would look like a whole answer to its reader
-        refusal = refusal_of(_broken() if isinstance(error, ProviderBroken) else error)
+        refusal = refusal_of(broken() if isinstance(error, ProviderBroken) else error)
         yield sse.error(refusal.payload())
         return
     if usage:
@@ -266,5 +279,6 @@ def _events(generation: Generation, frames: sse.Frames, *, usage: bool) -> Itera
     yield sse.DONE
 
 
-def _broken() -> Unavailable:
+def broken() -> Unavailable:
+    """What is said of a stream that the provider broke off."""
     return Unavailable("The model stopped before it had finished. What was used is settled. Try again.")

@@ -7,6 +7,7 @@ are ours. An error names the field by its path, and of the request nothing but t
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import (
@@ -174,12 +175,12 @@ def parse(body: bytes | None) -> ChatRequest:
     raise problem
 
 
-def refusal(error: ValidationError) -> BadRequest:
-    """The first problem as an OpenAI-shaped 400."""
+def refusal(error: ValidationError, *, known: Collection[str] = _KNOWN, free: Collection[str] = _FREE) -> BadRequest:
+    """The first problem as an OpenAI-shaped 400. `known` and `free` as in `path`."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     # A union reports each of its branches: the one that got furthest is what the caller meant.
-    problem = max(problems, key=lambda found: sum(isinstance(s, int) or s in _KNOWN for s in found["loc"]))
-    kind, param = problem["type"], path(problem["loc"])
+    problem = max(problems, key=lambda found: sum(isinstance(s, int) or s in known for s in found["loc"]))
+    kind, param = problem["type"], path(problem["loc"], known, free)
     if kind == "json_invalid":
         return BadRequest("The body is not valid JSON.", code="invalid_json")
     if kind == "missing":
@@ -191,15 +192,15 @@ def refusal(error: ValidationError) -> BadRequest:
     return BadRequest("The parameter's value is not supported here.", code="invalid_value", param=param)
 
 
-def path(loc: tuple[str | int, ...]) -> str | None:
-    """`messages[0].content` from pydantic's location. Only names of our own models get in: a key of `metadata`, say,
-    was made up by the caller and stays out."""
+def path(loc: tuple[str | int, ...], known: Collection[str] = _KNOWN, free: Collection[str] = _FREE) -> str | None:
+    """`messages[0].content` from pydantic's location. Only `known` names, those of our own models, get in, and nothing
+    below a `free` one: a key of `metadata`, say, was made up by the caller and stays out."""
     out = ""
     for step in loc:
         if isinstance(step, int):
             out += f"[{step}]"
-        elif step in _KNOWN:
+        elif step in known:
             out += ("." if out else "") + step
-            if step in _FREE:
+            if step in free:
                 break
     return out or None

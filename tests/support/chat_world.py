@@ -9,6 +9,7 @@ from typing import Any
 from chat.accounting import Account
 from chat.models import Registry
 from chat.providers.scripted import ScriptedProvider
+from chat.responses.routes import Asked, Surface
 from chat.service import Answer, Chat
 from chat.stored import StoredChats
 from chat.wire import parse
@@ -60,6 +61,7 @@ class World:
             subject_of=subject_of,
             clock=self.clock,
         )
+        self.surface = Surface.over(self.chat, self.records, self.vault, self.clock)
         key = {"h": b"h", "e": NEVER, "s": ["chat"], "c": 1}
         limits = {"rpm": 100, "tpm": 1_000_000, "rpd": 10_000, "tpmo": 10**9, "conc": 5, "smo": 10**15}
         self.projects = FakeProjects({"pk": "p#" + PROJECT, "st": "A", "k_k1": key, **limits})
@@ -90,6 +92,30 @@ class World:
         self.account = Account(self.projects, "T", verdict)
         return self.chat.create(parse(raw), len(raw), verdict, self.account, 60.0)
 
+    def call(
+        self,
+        method: str,
+        resource: str,
+        body: Any = None,
+        *,
+        query: dict[str, str] | None = None,
+        scopes: tuple[str, ...] = ("chat", "history"),
+        project: str = PROJECT,
+        **path: str,
+    ) -> Answer:
+        """Call a route of responses or conversations; one that is a chat is admitted first."""
+        raw = b"" if body is None else json.dumps(body).encode()
+        chat = (method, resource) == ("POST", "/v1/responses")
+        verdict = self.admit(len(raw)) if chat else Verdict(PROJECT, "k1", retention=self.retention)
+        verdict = verdict._replace(scopes=frozenset(scopes), project=project)
+        self.account = Account(self.projects, "T", verdict)
+        asked = Asked(method, resource, path, query or {}, lambda: raw, 60.0)
+        return Answer(*self.surface.answer(asked, verdict, self.account))
+
+    def respond(self, **body: Any) -> Answer:
+        """Create a response."""
+        return self.call("POST", "/v1/responses", {"model": "smollm2-135m", "input": "Hi", **body})
+
     @property
     def item(self) -> dict[str, Any]:
         """The project's item."""
@@ -113,6 +139,16 @@ def frames(answer: Answer) -> list[Any]:
     text = b"".join(answer.body).decode()
     events = [event.removeprefix("data: ") for event in text.split("\n\n") if event]
     return [event if event == "[DONE]" else json.loads(event) for event in events]
+
+
+def events(answer: Answer) -> list[dict[str, Any]]:
+    """The events of a streamed response; each frame names the type that its data has."""
+    found = []
+    for frame in b"".join(answer.body).decode().split("\n\n")[:-1]:
+        name, data = frame.split("\n")
+        found.append(json.loads(data.removeprefix("data: ")))
+        assert name == "event: " + found[-1]["type"]
+    return found
 
 
 def whole(answer: Answer) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from local.edge.template import MockIntegration, load_apis
 from tests.support.transformed import REGION, ROOT, transformed
 
 API: dict[str, Any] = transformed()["Resources"]["Api"]["Properties"]["Body"]
-CALLABLE = [path for path in API["paths"] if path.startswith(("/v1/chat/", "/v1/models"))]
+SURFACE = ("/v1/chat/", "/v1/conversations", "/v1/models", "/v1/responses")
+CALLABLE = [path for path in API["paths"] if path.startswith(SURFACE)]
 NEEDS_NO_EXPOSING = {"content-type"}
 PREFIX = "access-control-allow-"
 

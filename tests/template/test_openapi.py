@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from account.requests import KeyCreate, KeyRotate, show
+from chat.responses.wire import ConversationCreate, ConversationUpdate, ItemsCreate, ResponseCreate
 from chat.wire import ChatRequest
 from chatapi.certificates import OUTCOMES
 from chatapi.grants import Grant
@@ -33,6 +34,11 @@ def test_open_routes_are_marked_as_open() -> None:
 def test_the_request_schema_is_the_models_own() -> None:
     described = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
     assert set(described) == set(ChatRequest.model_fields)
+
+
+def test_the_request_schemas_of_responses_are_the_models_own() -> None:
+    for model in (ResponseCreate, ConversationCreate, ConversationUpdate, ItemsCreate):
+        assert set(DOCUMENT["components"]["schemas"][model.__name__]["properties"]) == set(model.model_fields)
 
 
 def test_the_schemas_of_keys_are_the_models_own() -> None:

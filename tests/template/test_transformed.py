@@ -31,15 +31,19 @@ def uri(path: str, method: str) -> str:
     return json.dumps(PATHS[path][method]["x-amazon-apigateway-integration"]["uri"])
 
 
-@pytest.mark.parametrize(("path", "method"), [r for r in ROUTES if r[0].startswith(("/v1/chat", "/v1/models"))])
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [r for r in ROUTES if r[0].startswith(("/v1/chat", "/v1/conversations", "/v1/models", "/v1/responses"))],
+)
 def test_every_route_of_the_chat_function_streams(path: str, method: str) -> None:
     integration = PATHS[path][method]["x-amazon-apigateway-integration"]
     assert integration["responseTransferMode"] == "STREAM"
     assert "/response-streaming-invocations" in uri(path, method)
 
 
-def test_a_chat_may_take_fifteen_minutes_in_both_places() -> None:
-    integration = PATHS["/v1/chat/completions"]["post"]["x-amazon-apigateway-integration"]
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_chat_may_take_fifteen_minutes_in_both_places(path: str) -> None:
+    integration = PATHS[path]["post"]["x-amazon-apigateway-integration"]
     timeout = RESOURCES["ChatFunction"]["Properties"]["Timeout"]
     assert (integration["timeoutInMillis"], timeout) == (900_000, 900)
     assert timeout + 5 == SLOT_SECONDS

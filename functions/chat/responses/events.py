@@ -1,0 +1,173 @@
+"""A response while it comes into being, and its events in the order that OpenAI's clients depend on.
+
+    created ─▶ in_progress ─▶ for each item: output_item.added ─▶ (content_part.added ─▶) deltas ─▶ … done ─▶
+    output_item.done ─▶ completed | incomplete
+
+`sequence_number` counts from 0 without gaps. A failure is `error`, flat, which raises in Node's client, and then
+`response.failed`. There is no `[DONE]`: the last event is the end (OpenAI API reference, "Streaming events").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chat.providers.base import Event, FinishReason, Text, ToolArguments, ToolStart
+from chat.responses.translate import Item, item_id
+from chat.sse import compact
+from chatapi.errors import ApiError
+
+_encode = json.encoder.encode_basestring_ascii
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+class Answering:
+    """Takes a provider's events in, gives the response's events out. `token` makes the token of the next item's id.
+
+    A message ends where a call begins. Calls stay open until the end: servers may send several of them interleaved.
+    """
+
+    def __init__(self, response: dict[str, Any], token: Callable[[], str]) -> None:
+        self.response = response
+        self._token = token
+        self._sequence = 0
+        self._items: list[Item] = []
+        self._pieces: list[list[str]] = []
+        self._message: int | None = None
+        self._calls: dict[int, int] = {}
+        self._text_start = b""
+        self._pending = b""
+
+    def begin(self) -> bytes:
+        """The first two events."""
+        return self._lifecycle("response.created") + self._lifecycle("response.in_progress")
+
+    def add(self, event: Event) -> bytes:
+        """What an event of the provider's becomes."""
+        match event:
+            case Text(text):
+                start = b"" if self._message is not None else self._open_message()
+                assert self._message is not None
+                self._pieces[self._message].append(text)
+                frame = self._text_start + b"%d" % self._sequence + b',"delta":' + _encode(text).encode() + b"}\n\n"
+                self._sequence += 1
+                return start + frame
+            case ToolStart(index, call_id, name):
+                end = self._message_done("completed")
+                self._calls[index] = len(self._items)
+                return end + self._open("function_call", call_id=call_id, name=name, arguments="")
+            case ToolArguments(index, fragment):
+                at = self._calls[index]
+                self._pieces[at].append(fragment)
+                return self._event("response.function_call_arguments.delta", **self._at(at), delta=fragment)
+        return b""
+
+    def settle(self, reason: FinishReason, usage: Mapping[str, Any], now: float) -> None:
+        """Make the response what it is at its end, before the last events are sent: so it is stored. Once. `usage` in
+        the shape of a response."""
+        if self.response["status"] != "in_progress":
+            return
+        if not self._items:
+            self._pending = self._open_message()
+        why = _INCOMPLETE.get(reason)
+        self._fill("incomplete" if why else "completed")
+        self.response["status"] = "incomplete" if why else "completed"
+        self.response["completed_at"] = None if why else int(now)
+        self.response["incomplete_details"] = {"reason": why} if why else None
+        self.response["output"] = self._items
+        self.response["usage"] = usage
+
+    def end(self) -> bytes:
+        """The last events, of a response that is settled."""
+        out = [self._pending, self._message_done()]
+        for at in self._calls.values():
+            item = self._items[at]
+            out.append(
+                self._event("response.function_call_arguments.done", **self._at(at), arguments=item["arguments"])
+            )
+            out.append(self._event("response.output_item.done", output_index=at, item=item))
+        out.append(self._lifecycle("response." + self.response["status"]))
+        return b"".join(out)
+
+    def failed(self, error: ApiError) -> bytes:
+        """The end of a stream that failed: what came until then stands in the response, as incomplete."""
+        self._fill("incomplete")
+        told = {"code": "server_error", "message": error.message}
+        self.response.update(
+            status="failed", output=self._items, error=told, usage=None, completed_at=None, incomplete_details=None
+        )
+        flat = self._event("error", code=error.code, message=error.message, param=error.param)
+        return flat + self._lifecycle("response.failed")
+
+    def _fill(self, status: str) -> None:
+        for at, item in enumerate(self._items):
+            if item["status"] == "in_progress":
+                item["status"] = status
+                text = "".join(self._pieces[at])
+                if item["type"] == "message":
+                    item["content"] = [_text(text)]
+                else:
+                    item["arguments"] = text
+
+    def _open(self, kind: str, **fields: Any) -> bytes:
+        item = {"type": kind, **fields, "status": "in_progress"}
+        item["id"] = item_id(item, self._token())
+        self._items.append(item)
+        self._pieces.append([])
+        return self._event("response.output_item.added", output_index=len(self._items) - 1, item=item)
+
+    def _open_message(self) -> bytes:
+        added = self._open("message", role="assistant", content=[])
+        self._message = at = len(self._items) - 1
+        where = {**self._at(at), "content_index": 0, "logprobs": []}
+        head = compact({"type": "response.output_text.delta", **where})
+        # The frame around a text is the same for all of an item: a token then costs one encoding of its text.
+        self._text_start = b"event: response.output_text.delta\ndata: " + head[:-1] + b',"sequence_number":'
+        return added + self._event("response.content_part.added", **self._at(at), content_index=0, part=_text(""))
+
+    def _message_done(self, status: str | None = None) -> bytes:
+        """The end of the message that is open, if one is; with `status` where it was not settled yet."""
+        at, self._message = self._message, None
+        if at is None:
+            return b""
+        if status:
+            self._items[at].update(status=status, content=[_text("".join(self._pieces[at]))])
+        item = self._items[at]
+        [part] = item["content"]
+        where = {**self._at(at), "content_index": 0}
+        return (
+            self._event("response.output_text.done", **where, text=part["text"], logprobs=[])
+            + self._event("response.content_part.done", **where, part=part)
+            + self._event("response.output_item.done", output_index=at, item=item)
+        )
+
+    def _at(self, at: int) -> dict[str, Any]:
+        return {"item_id": self._items[at]["id"], "output_index": at}
+
+    def _lifecycle(self, kind: str) -> bytes:
+        return self._event(kind, response=self.response)
+
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        data = compact({"type": kind, "sequence_number": self._sequence, **fields})
+        self._sequence += 1
+        return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """`usage` of a chat completion as that of a response."""
+    prompt, completion = usage["prompt_tokens_details"], usage["completion_tokens_details"]
+    return {
+        "input_tokens": usage["prompt_tokens"],
+        "input_tokens_details": {
+            "cached_tokens": prompt["cached_tokens"],
+            "cache_write_tokens": prompt.get("cache_write_tokens", 0),
+        },
+        "output_tokens": usage["completion_tokens"],
+        "output_tokens_details": {"reasoning_tokens": completion["reasoning_tokens"]},
+        "total_tokens": usage["total_tokens"],
+    }

@@ -1,0 +1,185 @@
+"""Between items and messages: a response is a chat in another shape, and one service runs both.
+
+Items are kept and shown in the full form that OpenAI's types have; `messages` makes of them what chat completions take.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from chat.responses.wire import ResponseCreate
+from chat.wire import ChatRequest
+from chatapi.errors import ApiError, BadRequest
+
+Item = dict[str, Any]
+
+_PREFIXES = {"message": "msg_", "function_call": "fc_", "function_call_output": "fco_"}
+_RENAMED = {
+    "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens",
+    "response_format": "text.format",
+    "reasoning_effort": "reasoning.effort",
+    "verbosity": "text.verbosity",
+}
+
+
+def item_id(item: Mapping[str, Any], token: str) -> str:
+    """The id of an item of this type."""
+    return _PREFIXES[item["type"]] + token
+
+
+def full(item: Mapping[str, Any]) -> Item:
+    """A validated input item in its full form, without an id."""
+    if "role" in item:
+        return {"type": "message", "role": item["role"], "status": "completed", "content": _content(item)}
+    if item["type"] == "function_call":
+        names = ("call_id", "name", "arguments")
+        return {"type": "function_call", "status": "completed", **{name: item[name] for name in names}}
+    output = item["output"]
+    if not isinstance(output, str):
+        output = [_part(part, "input_text") for part in output]
+    return {"type": "function_call_output", "status": "completed", "call_id": item["call_id"], "output": output}
+
+
+def of_text(text: str) -> Item:
+    """`input` as a string is a message of the user."""
+    return full({"role": "user", "content": text})
+
+
+def _content(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    text = "output_text" if message["role"] == "assistant" else "input_text"
+    content = message["content"]
+    return [_part(part, text) for part in ([{"type": text, "text": content}] if isinstance(content, str) else content)]
+
+
+def _part(part: Mapping[str, Any], text: str) -> dict[str, Any]:
+    match part["type"]:
+        case "input_text" | "output_text":
+            extra: dict[str, Any] = {"annotations": [], "logprobs": []} if text == "output_text" else {}
+            return {"type": text, "text": part["text"], **extra}
+        case "refusal":
+            return {"type": "refusal", "refusal": part["refusal"]}
+        case "input_image":
+            return {"type": "input_image", "detail": part.get("detail") or "auto", "image_url": part["image_url"]}
+    return {"type": "input_file", "filename": part.get("filename"), "file_data": part["file_data"]}
+
+
+def messages(instructions: str | None, items: Iterable[Item]) -> list[dict[str, Any]]:
+    """The chat's messages. Calls that follow one another, and the text before them, are one turn of the assistant."""
+    out: list[dict[str, Any]] = [] if instructions is None else [{"role": "system", "content": instructions}]
+    turn: dict[str, Any] | None = None
+    for item in items:
+        if item["type"] == "function_call":
+            if turn is None:
+                turn = {"role": "assistant", "content": None}
+                out.append(turn)
+            function = {"name": item["name"], "arguments": item["arguments"]}
+            turn.setdefault("tool_calls", []).append({"id": item["call_id"], "type": "function", "function": function})
+            continue
+        turn = None
+        if item["type"] == "function_call_output":
+            out.append({"role": "tool", "tool_call_id": item["call_id"], "content": _said(item["output"])})
+        else:
+            out.append({"role": item["role"], "content": _said(item["content"])})
+            if item["role"] == "assistant":
+                turn = out[-1]
+    return out
+
+
+def _said(content: str | Sequence[Mapping[str, Any]]) -> str | list[dict[str, Any]]:
+    """A string where there is only text, since not every server takes parts."""
+    if isinstance(content, str):
+        return content
+    if all("text" in part for part in content):
+        return "".join(part["text"] for part in content)
+    return [_spoken(part) for part in content]
+
+
+def _spoken(part: Mapping[str, Any]) -> dict[str, Any]:
+    match part["type"]:
+        case "input_text" | "output_text":
+            return {"type": "text", "text": part["text"]}
+        case "refusal":
+            return {"type": "refusal", "refusal": part["refusal"]}
+        case "input_image":
+            return {"type": "image_url", "image_url": {"url": part["image_url"], "detail": part["detail"]}}
+    file = {"file_data": part["file_data"], "filename": part["filename"] or "file"}
+    return {"type": "file", "file": file}
+
+
+def chat_request(request: ResponseCreate, items: Iterable[Item], *, store: bool) -> ChatRequest:
+    """The chat that answers the request. BadRequest, in the names of this surface, where no chat can be that."""
+    effort = request.reasoning.effort if request.reasoning else None
+    tools, choice = _tools(request)
+    body = {
+        "model": request.model,
+        "messages": messages(request.instructions, items),
+        "stream": request.stream,
+        "max_completion_tokens": request.max_output_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "tools": tools,
+        "tool_choice": choice,
+        "parallel_tool_calls": request.parallel_tool_calls,
+        "response_format": _format(request),
+        "reasoning_effort": effort,
+        "verbosity": request.text.verbosity if request.text else None,
+        "service_tier": request.service_tier,
+        "prompt_cache_key": request.prompt_cache_key,
+        "user": request.user,
+        "safety_identifier": request.safety_identifier,
+        "store": store,
+    }
+    try:
+        return ChatRequest.model_validate({name: value for name, value in body.items() if value is not None})
+    except ValidationError:
+        pass  # outside the handler: pydantic's error holds the input
+    raise BadRequest("The input cannot be put into messages for the model.", code="invalid_value", param="input")
+
+
+def _tools(request: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:
+    """Tools in their nested shape, and the choice. Of the tools the allowed ones are on offer."""
+    names = ("name", "description", "parameters", "strict")
+    tools: list[dict[str, Any]] = [
+        {"type": "function", "function": {name: tool[name] for name in names if tool.get(name) is not None}}  # type: ignore[literal-required]
+        for tool in request.tools or ()
+    ]
+    offered = {tool["function"]["name"] for tool in tools}
+    choice = request.tool_choice
+    if choice is None or isinstance(choice, str):
+        return tools or None, choice
+    if choice["type"] == "function":
+        if choice["name"] not in offered:
+            raise BadRequest("tool_choice is of the tools on offer.", code="invalid_value", param="tool_choice")
+        return tools, {"type": "function", "function": {"name": choice["name"]}}
+    allowed = {tool["name"] for tool in choice["tools"]}
+    if not allowed <= offered:
+        raise BadRequest("tool_choice is of the tools on offer.", code="invalid_value", param="tool_choice.tools")
+    return [tool for tool in tools if tool["function"]["name"] in allowed], choice["mode"]
+
+
+def _format(request: ResponseCreate) -> dict[str, Any] | None:
+    wanted: dict[str, Any] = dict(request.text.format) if request.text else {"type": "text"}
+    match wanted["type"]:
+        case "text":
+            return None
+        case "json_object":
+            return wanted
+    names = ("name", "schema", "description", "strict")
+    schema = {name: wanted[name] for name in names if wanted.get(name) is not None}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def renamed(error: ApiError) -> ApiError:
+    """A refusal of the chat, with `param` as this surface calls it."""
+    param = error.param
+    if param is not None:
+        if param.startswith("messages"):
+            error.param = "input"
+        else:
+            error.param = _RENAMED.get(param, re.sub(r"^(tools\[\d+\])\.function", r"\1", param))
+    return error
