@@ -11,7 +11,6 @@ import heapq
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 from chat.responses.translate import Item
@@ -20,6 +19,7 @@ from chatapi.ids import token_of
 from chatapi.store.records import Records, Stale
 from chatapi.store.sealed import Record
 from chatapi.vault import SubjectHandle, Vault
+from chatapi.verdict import MAX_BODY_BYTES
 
 PREFIX = "conv_"
 ITEM_PREFIXES = ("msg_", "fc_", "fco_")
@@ -110,13 +110,16 @@ class Conversations:
     def items(self, shared: Shared, *, after: str | None = None, descending: bool = False) -> Iterator[Item]:
         """The items in the order in which they came, of everybody who is not erased, read page by page."""
         cursor = None if after is None else _token(after)
-        everybody = [self._of(handle, shared.record.id, cursor, descending) for handle in self._handles(shared)]
+        # An item may be as large as a request, and of everybody a page is in memory at once.
+        size = max(1, _PAGE // len(shared.people))
+        parent = shared.record.id
+        everybody = [self._of(handle, parent, cursor, descending, size) for handle in self._handles(shared)]
         return heapq.merge(*everybody, key=lambda item: _token(item["id"]), reverse=descending)
 
-    def _of(self, handle: SubjectHandle, parent: str, after: str | None, descending: bool) -> Iterator[Item]:
+    def _of(self, handle: SubjectHandle, parent: str, after: str | None, descending: bool, size: int) -> Iterator[Item]:
         while True:
             page, more = self._records.page(
-                handle, "item", parent=parent, after=after, limit=_PAGE, descending=descending
+                handle, "item", parent=parent, after=after, limit=size, descending=descending
             )
             for record in page:
                 yield json.loads(record.body)
@@ -166,9 +169,15 @@ class Conversations:
 
 
 def bounded(items: Iterator[Item], limit: int) -> tuple[list[Item], bool]:
-    """The first `limit` items, and whether there are more."""
-    found = list(islice(items, limit + 1))
-    return found[:limit], len(found) > limit
+    """The first `limit` items, fewer where they are more than 4 MiB together, and whether there are more."""
+    found: list[Item] = []
+    size = 0
+    for item in items:
+        size += len(_json(item))
+        if len(found) == limit or (found and size > MAX_BODY_BYTES):
+            return found, True
+        found.append(item)
+    return found, False
 
 
 def _person(handle: SubjectHandle) -> Person:

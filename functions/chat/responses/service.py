@@ -93,6 +93,7 @@ def skeleton(request: ResponseCreate, response_id: str, created: int) -> dict[st
     return {
         "id": response_id,
         "object": "response",
+        "access_programs": None,
         "created_at": created,
         "status": "in_progress",
         "background": False,
@@ -105,10 +106,13 @@ def skeleton(request: ResponseCreate, response_id: str, created: int) -> dict[st
         "max_tool_calls": request.max_tool_calls,
         "metadata": request.metadata or {},
         "model": request.model,
+        "moderation": None,
         "output": [],
         "parallel_tool_calls": request.parallel_tool_calls is not False,
         "previous_response_id": request.previous_response_id,
+        "prompt": None,
         "prompt_cache_key": None,
+        "prompt_cache_retention": None,
         "reasoning": {"effort": request.reasoning.effort if request.reasoning else None, "summary": None},
         "safety_identifier": None,
         "service_tier": "default",
@@ -122,7 +126,6 @@ def skeleton(request: ResponseCreate, response_id: str, created: int) -> dict[st
         "top_p": request.top_p,
         "truncation": "disabled",
         "usage": None,
-        "user": None,
     }
 
 
