@@ -14,6 +14,8 @@ from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
 from privacy.identity.service import Identity
 from privacy.portal.places import portal_root
 from privacy.requests import parse, parse_session, show
+from privacy.dialects.opendsr import OpenDsr
+from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.service import Rights
 
 _OPENAPI = Path(__file__).parent / "openapi.json"
@@ -21,6 +23,7 @@ _OPENAPI = Path(__file__).parent / "openapi.json"
 app = resolver()
 _rights: Rights | None = None
 _identity: Identity | None = None
+_opendsr: OpenDsr | None = None
 
 
 def _service() -> Rights:
@@ -41,6 +44,16 @@ def _who() -> Identity:
 
         _identity = compose()
     return _identity
+
+
+def _dialect() -> OpenDsr:
+    """OpenDSR over the same service."""
+    global _opendsr  # noqa: PLW0603 - one instance per process is what a warm function is
+    if _opendsr is None:
+        from privacy.dialects.composition import compose_opendsr
+
+        _opendsr = compose_opendsr(_service())
+    return _opendsr
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
@@ -126,6 +139,9 @@ def openapi() -> Response[str]:
     if not _OPENAPI.is_file():
         raise NotFound
     return _json(_OPENAPI.read_text(encoding="utf-8"))
+
+
+add_opendsr(app, _dialect, _project)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from chatapi.errors import BadRequest, Conflict, NotFound, Unavailable
 from chatapi.ids import base62, request_id
 from chatapi.store.cases import COMPLETED, FAILED, RECEIVED, Case, Cases
 from chatapi.vault import lp, project_pepper, subject_id
-from privacy.requests import PrivacyRequest
+from privacy.requests import PrivacyRequest, Subject
 
 STALE_SECONDS = 60
 """How long a case may wait for its execution before the next read of it starts one."""
@@ -54,11 +54,7 @@ class Rights:
     def create(self, project: str, request: PrivacyRequest, idempotency_key: str | None = None) -> Case:
         """A new case under way. With an idempotency key the same call gives the same case, and starts it again where it
         was not started or has failed. Unavailable where it was created but not started: then it stays `received`."""
-        pepper = project_pepper(self._pepper(), project)
-        if request.subject.owner:
-            subject = subject_id(pepper, "owner", project)
-        else:
-            subject = subject_id(pepper, "user", request.subject.user)
+        pepper, subject = project_pepper(self._pepper(), project), self.pseudonym(project, request.subject)
         return self.open(project, subject, request.type, _case_id(pepper, project, idempotency_key))
 
     def open(self, project: str, subject: str, right: str, case_id: str | None = None) -> Case:
@@ -73,6 +69,11 @@ class Rights:
             except AwsError:
                 raise Unavailable("The request was received, but could not be started yet.") from None
         return case
+
+    def pseudonym(self, project: str, subject: Subject) -> str:
+        """The id under which a project's data subject is known here."""
+        pepper = project_pepper(self._pepper(), project)
+        return subject_id(pepper, "owner", project) if subject.owner else subject_id(pepper, "user", subject.user)
 
     def get(self, project: str, case_id: str, subject: str | None = None) -> Case:
         """One of the project's own cases, of `subject` alone where it is given. One that has waited too long for its

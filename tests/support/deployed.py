@@ -36,6 +36,8 @@ ROOTS = (
     ("account.handler", "_services"),
     ("authorizer.handler", "_authorizer"),
     ("chat.handler", "_services"),
+    ("privacy.dialects.follow_handler", "_ports"),
+    ("privacy.handler", "_opendsr"),
     ("privacy.handler", "_rights"),
     ("privacy.handler", "_identity"),
     ("privacy.identity.sender", "_ports"),
@@ -93,7 +95,7 @@ def deployed(aws_environment: str) -> Iterator[Deployed]:
         configuration = client("lambda").get_function_configuration
         functions = {
             name: configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
-            for name in ("account", "authorizer", "chat", "privacy", "erasure", "identity", "usage")
+            for name in ("account", "authorizer", "callbacks", "chat", "privacy", "erasure", "identity", "usage")
         }
         yield Deployed(aws_environment, outputs, functions, upstream)
 

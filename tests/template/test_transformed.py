@@ -12,7 +12,7 @@ from authorizer.service import SLOT_SECONDS, route_needs
 from chatapi.catalogue import catalogue, read_policy
 from chatapi.keys import SCOPES
 from chatapi.prices import dearest
-from tests.support.transformed import source, transformed
+from tests.support.transformed import ROOT, source, transformed
 
 TEMPLATE = transformed()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -20,7 +20,8 @@ API = RESOURCES["Api"]["Properties"]
 PATHS: dict[str, Any] = API["Body"]["paths"]
 ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods if method != "options"]
 PORTAL = {"/portal", "/portal/usage", "/portal/usage.js", "/portal/usage.css"}
-OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json", *PORTAL}
+DIALECTS = {"/.well-known/opendsr.pem", "/v1/privacy/opendsr/v2/discovery"}
+OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json", *DIALECTS, *PORTAL}
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -208,9 +209,11 @@ def test_only_the_sender_of_codes_may_send_mail_and_only_the_api_may_start_it() 
     assert start["Resource"] == {"Fn::GetAtt": ["IdentityFunction", "Arn"]}
 
 
-def test_only_the_erasure_role_may_sign_or_delete_exports() -> None:
-    for action in ("kms:Sign", "s3:DeleteObject"):
-        assert {n for n, s in statements() if action in s["Action"]} == {"ErasurePolicy"}
+def test_only_the_erasure_role_may_sign_certificates_or_delete_exports() -> None:
+    signs = {(n, s["Resource"]["Fn::GetAtt"][0]) for n, s in statements() if "kms:Sign" in s["Action"]}
+    assert {name for name, key in signs if key == "SigningKey"} == {"ErasurePolicy"}
+    assert {name for name, key in signs if key == "DialectKey"} == {"PrivacyPolicy", "CallbacksPolicy"}
+    assert {n for n, s in statements() if "s3:DeleteObject" in s["Action"]} == {"ErasurePolicy"}
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Logs::LogGroup")))
@@ -250,10 +253,10 @@ def test_chat_may_call_exactly_the_bedrock_models_on_offer() -> None:
     assert {arn["Fn::Sub"].rpartition("/")[2] for arn in granted} == offered
 
 
-def test_the_state_machine_is_encrypted_and_defined_by_a_file() -> None:
-    machine = RESOURCES["ErasureMachine"]["Properties"]
-    assert machine["EncryptionConfiguration"]["Type"] == "CUSTOMER_MANAGED_KMS_KEY"
-    assert machine["DefinitionS3Location"] == "statemachines/erasure.asl.json"
+def test_every_state_machine_is_encrypted_and_defined_by_a_file() -> None:
+    for machine in of_type("AWS::StepFunctions::StateMachine").values():
+        assert machine["EncryptionConfiguration"]["Type"] == "CUSTOMER_MANAGED_KMS_KEY"
+        assert (ROOT / machine["DefinitionS3Location"]).is_file()
 
 
 def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
@@ -290,6 +293,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("IdentityPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
         ("IdentityPolicy", "VaultTable"): {"GetItem"},
         ("IdentityPolicy", "RecordsTable"): {"GetItem", "Query"},
+        ("CallbacksPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
         ("UsagePolicy", "ProjectsTable"): {"GetItem", "PutItem"},
         ("UsagePolicy", "${RecordsTable.Arn}/index/usage"): {"Query"},
     }

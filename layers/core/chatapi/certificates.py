@@ -117,18 +117,18 @@ def verify(certificate: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]
 def _signature(jws: object, payload: dict[str, Any], jwks: Mapping[str, Any]) -> list[str]:
     try:
         head, body, signature = str(jws).split(".")
-        header = json.loads(_unb64url(head))
+        header = json.loads(unb64url(head))
         if not isinstance(header, dict) or header.keys() != {"alg", "kid", "typ"} or header["alg"] != "ES256":
             return ["the signature is not ES256 with a key id"]
         key = _key(jwks, header["kid"])
         if key is None:
             return ["the signing key is not in the key set"]
-        raw = _unb64url(signature)
+        raw = unb64url(signature)
         if len(raw) != 64:
             return ["the signature does not hold"]
         der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
         key.verify(der, f"{head}.{body}".encode(), ec.ECDSA(SHA256()))
-        return [] if _unb64url(body) == canonical(payload) else ["the payload is not what was signed"]
+        return [] if unb64url(body) == canonical(payload) else ["the payload is not what was signed"]
     except (ValueError, InvalidSignature):
         return ["the signature does not hold"]
 
@@ -137,7 +137,7 @@ def _key(jwks: Mapping[str, Any], kid: object) -> ec.EllipticCurvePublicKey | No
     keys = jwks.get("keys")
     for jwk in keys if isinstance(keys, list) else ():
         if isinstance(jwk, dict) and jwk.get("kid") == kid and (jwk.get("kty"), jwk.get("crv")) == ("EC", "P-256"):
-            x, y = (int.from_bytes(_unb64url(str(jwk.get(name))), "big") for name in "xy")
+            x, y = (int.from_bytes(unb64url(str(jwk.get(name))), "big") for name in "xy")
             return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     return None
 
@@ -169,7 +169,7 @@ def b64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _unb64url(text: str) -> bytes:
+def unb64url(text: str) -> bytes:
     """The bytes of the one base64url text for them; ValueError for any other text, so that no two signatures differ
     in spelling alone."""
     try:

@@ -16,6 +16,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 m#{digest}                           -                           marks of what was deleted on its own
                 o#{project}#{subject}                {right}[#{target}]          the open case of a right
                 o#{project}#{subject}                held#{case}                 a case that a hold keeps from its end
+                x#{project}                          {dialect}#{external}        another dialect's name for a case
                 t#{date}                             {time}#{project}#{case}#{what}       what is to be done then
                 c#{project}#{subject}                {case}                      a data subject's own cases
                 i#{challenge}                        -                           sign-ins that were begun
@@ -165,3 +166,13 @@ def timer_pk(date: str) -> str:
 def timer_sk(at: int, project: str, case: str, what: str) -> str:
     """The sort key of one thing to be done at `at`, POSIX seconds; sorts by time."""
     return f"{at:012d}#{project}#{case}#{what}"
+
+
+def dialect_pk(project: str) -> str:
+    """The partition of a project's requests by the names that another dialect gives them."""
+    return f"x#{project}"
+
+
+def dialect_sk(dialect: str, external: str) -> str:
+    """The sort key of one: `external` is the other side's id, of its own alphabet without `#`."""
+    return f"{dialect}#{external}"

@@ -1,0 +1,50 @@
+"""The composition roots of the dialects: of the routes, which share the data-rights service, and of the follower."""
+
+from __future__ import annotations
+
+import os
+
+from chatapi.aws.client import AwsClient
+from chatapi.catalogue import Catalogued
+from chatapi.clock import SystemClock
+from chatapi.environment import region, setting
+from chatapi.kms_signer import KmsSigner
+from chatapi.outbound import Outbound
+from chatapi.store.cases import Cases
+from chatapi.store.dynamo import DynamoTable
+from privacy.dialects.bindings import Bindings
+from privacy.dialects.following import Followers, Ports
+from privacy.dialects.opendsr import OpenDsr
+from privacy.service import Rights
+
+_TIMEOUT, _ATTEMPTS = 5.0, 4
+"""For the follower, for which nobody waits: seconds for one attempt, and how many."""
+
+
+def _outbound() -> Outbound:
+    # Only the stack on one machine may call this machine: everywhere else loopback is Lambda's own runtime API.
+    return Outbound(loopback=setting("STAGE") == "local")
+
+
+def compose_opendsr(rights: Rights) -> OpenDsr:
+    """OpenDSR over the data-rights service, from the environment."""
+    here, clock = region(), SystemClock()
+    table = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
+    return OpenDsr(
+        rights,
+        Bindings(Catalogued(table, "requests")),
+        KmsSigner(AwsClient("kms", region=here), setting("DIALECT_KEY")),
+        clock,
+        _outbound(),
+        Followers(AwsClient("states", region=here), setting("CALLBACKS_MACHINE")),
+        certificate=os.environ.get("OPENDSR_CERTIFICATE", ""),
+    )
+
+
+def compose_follower() -> Ports:
+    """The follower, from the environment."""
+    here, clock = region(), SystemClock()
+    dynamodb = AwsClient("dynamodb", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
+    table = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    kms = AwsClient("kms", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
+    return Ports(Cases(table), Bindings(table), KmsSigner(kms, setting("DIALECT_KEY")), _outbound(), clock)

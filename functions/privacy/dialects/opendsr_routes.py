@@ -1,0 +1,70 @@
+"""The routes of OpenDSR: parse, call one method, answer signed. Refusals have OpenDSR's shape (section 7.6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+
+from chatapi.buffered import JSON, body_of
+from chatapi.errors import ApiError
+from privacy.dialects.opendsr import CERTIFICATE_PATH, PREFIX, OpenDsr, Origin, domain_of
+
+_PUBLIC: dict[str, str | list[str]] = {"cache-control": "public, max-age=3600"}
+
+
+def origin_of(event: dict[str, Any]) -> Origin:
+    """Where the request arrived. The stage is a part of the path that the client saw, and not of the event's `path`."""
+    context = event["requestContext"]
+    prefix = str(context.get("path") or "").removesuffix(str(event.get("path") or ""))
+    host = str(context.get("domainName") or "localhost")
+    # API Gateway has no clear text; the stack on one machine has nothing else.
+    scheme = "http" if host.partition(":")[0] in ("127.0.0.1", "localhost") else "https"
+    root = f"{scheme}://{host}{prefix}"
+    return Origin(domain_of(root), root)
+
+
+def add_opendsr(app: APIGatewayRestResolver, service: Callable[[], OpenDsr], project: Callable[[], str]) -> None:
+    """Add the routes. `project` is the caller's, or raises what refuses it."""
+
+    def signed(work: Callable[[Origin], dict[str, Any]], status: int) -> Response[str]:
+        origin = origin_of(app.current_event.raw_event)
+        try:
+            body = json.dumps(work(origin), separators=(",", ":"))
+        except ApiError as error:
+            return _refused(error)
+        headers: dict[str, str | list[str]] = {**service().headers(origin, body.encode())}
+        return Response(status, JSON, body, headers=headers)
+
+    @app.get(PREFIX + "/discovery")
+    def discovery() -> Response[str]:
+        origin = origin_of(app.current_event.raw_event)
+        return Response(200, JSON, json.dumps(service().discovery(origin), separators=(",", ":")), headers=_PUBLIC)
+
+    @app.get(CERTIFICATE_PATH)
+    def certificate() -> Response[str]:
+        origin = origin_of(app.current_event.raw_event)
+        return Response(200, "application/x-pem-file", service().certificate(origin), headers=_PUBLIC)
+
+    @app.post(PREFIX + "/requests")
+    def create() -> Response[str]:
+        return signed(
+            lambda origin: service().create(project(), origin, body_of(app.current_event.raw_event)),
+            201,
+        )
+
+    @app.get(PREFIX + "/requests/<request_id>")
+    def status(request_id: str) -> Response[str]:
+        return signed(lambda _: service().status(project(), request_id), 200)
+
+    @app.delete(PREFIX + "/requests/<request_id>")
+    def cancel(request_id: str) -> Response[str]:
+        return signed(lambda _: service().cancel(project(), request_id), 202)
+
+
+def _refused(error: ApiError) -> Response[str]:
+    detail = {"domain": "ChatAPI", "reason": error.code, "message": error.message}
+    shape = {"error": {"code": error.status, "message": error.message, "errors": [detail]}}
+    return Response(error.status, JSON, json.dumps(shape, separators=(",", ":")), headers=dict(error.headers))

@@ -1,0 +1,129 @@
+"""Other people's tools ask for data subjects' rights, on the running stack."""
+
+from __future__ import annotations
+
+import base64
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from tests.e2e.local_stack import RunningStack
+from tests.support.canary import Canary, as_bytes
+
+OPENDSR = "/privacy/opendsr/v2"
+
+
+class Receiver:
+    """An HTTP server on this machine that keeps what is posted to it and answers `status`."""
+
+    def __init__(self) -> None:
+        self.seen: queue.Queue[tuple[dict[str, str], bytes]] = queue.Queue()
+        self.status = 202
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.seen.put(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(receiver.status)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def http(stack: RunningStack) -> Iterator[httpx.Client]:
+    headers = {"authorization": f"Bearer {stack.info.api_key}"}
+    with httpx.Client(base_url=stack.info.base_url, headers=headers, timeout=30) as client:
+        yield client
+
+
+def verify(pem: bytes, headers: Any, body: bytes) -> None:
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    key.verify(base64.b64decode(headers["x-opendsr-signature"]), body, ec.ECDSA(SHA256()))
+
+
+def outside(stack: RunningStack) -> bytes:
+    """The logs of every process, the raw tables, and the inputs and outputs of every execution."""
+    logs = b"\n".join(path.read_bytes() for path in Path(stack.info.log_dir).glob("*.log"))
+    dynamo, states = stack.aws("dynamodb"), stack.aws("stepfunctions")
+    pages = []
+    for name in dynamo.list_tables()["TableNames"]:
+        pages += [as_bytes(page["Items"]) for page in dynamo.get_paginator("scan").paginate(TableName=name)]
+    for machine in states.list_state_machines()["stateMachines"]:
+        for execution in states.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]:
+            history = states.get_execution_history(executionArn=execution["executionArn"], maxResults=1000)
+            pages.append(json.dumps(history, default=str).encode())
+    return b"\n".join([logs, *pages])
+
+
+def test_an_erasure_in_opendsr_is_called_back_signed_until_it_is_completed(
+    stack: RunningStack, http: httpx.Client, receiver: Receiver
+) -> None:
+    # given a stored chat of an end user whose id is a canary
+    canary = Canary("opendsr")
+    asked = [{"role": "user", "content": "Name a colour."}]
+    body = {"model": "smollm2-135m", "messages": asked, "store": True, "user": canary.text, "max_tokens": 4}
+    chat = http.post("/chat/completions", json=body).json()["id"]
+    # when the controller's tool finds out how, and asks for the erasure
+    discovery = httpx.get(stack.info.base_url + OPENDSR + "/discovery").json()
+    assert "erasure" in discovery["supported_subject_request_types"]
+    pem = httpx.get(discovery["processor_certificate"]).content
+    name = str(uuid4())
+    asked_for = {
+        "regulation": "gdpr",
+        "subject_request_id": name,
+        "subject_request_type": "erasure",
+        "submitted_time": "2026-10-02T15:00:00Z",
+        "subject_identities": [{**discovery["supported_identities"][0], "identity_value": canary.text}],
+        "status_callback_urls": [receiver.url],
+    }
+    receipt = http.post(OPENDSR + "/requests", json=asked_for)
+    # then the receipt is signed, and the callbacks, signed too, end with `completed`
+    assert receipt.status_code == 201, receipt.text
+    verify(pem, receipt.headers, receipt.content)
+    words, deadline = [], time.monotonic() + 90
+    while not words or words[-1] != "completed":
+        headers, told = receiver.seen.get(timeout=max(0.1, deadline - time.monotonic()))
+        verify(pem, headers, told)
+        words.append(json.loads(told)["request_status"])
+        assert json.loads(told)["subject_request_id"] == name
+        assert not canary.found_in(told)
+    assert words in (["completed"], ["in_progress", "completed"])
+    status = http.get(f"{OPENDSR}/requests/{name}")
+    verify(pem, status.headers, status.content)
+    assert http.get(status.json()["results_url"]).json()["object"] == "privacy.certificate"
+    assert http.get(f"/chat/completions/{chat}").status_code == 404
+    # and the end user's id is in no log, no table and no execution
+    assert not canary.found_in(outside(stack))
