@@ -11,11 +11,11 @@ from aws_lambda_powertools.event_handler import Response
 from chatapi.buffered import JSON, answered, body_of, resolver
 from chatapi.errors import AddressNotAllowed, Forbidden, NotFound
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
+from privacy.dialects.opendsr import OpenDsr
+from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.identity.service import Identity
 from privacy.portal.places import portal_root
 from privacy.requests import parse, parse_session, show
-from privacy.dialects.opendsr import OpenDsr
-from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.service import Rights
 
 _OPENAPI = Path(__file__).parent / "openapi.json"

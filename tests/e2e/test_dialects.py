@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import queue
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.e2e.local_stack import RunningStack
 from tests.support.canary import Canary, as_bytes
+from tests.support.transformed import ROOT
 
 OPENDSR = "/privacy/opendsr/v2"
 
@@ -127,3 +129,43 @@ def test_an_erasure_in_opendsr_is_called_back_signed_until_it_is_completed(
     assert http.get(f"/chat/completions/{chat}").status_code == 404
     # and the end user's id is in no log, no table and no execution
     assert not canary.found_in(outside(stack))
+
+
+def test_a_mail_to_the_officer_gives_a_request_id(stack: RunningStack, tmp_path: Path) -> None:
+    # given a mail whose sender, subject and text are canaries
+    canary = Canary("mail")
+    letter = tmp_path / "letter.eml"
+    letter.write_bytes(
+        b"From: Alice <alice@example.org>\r\nTo: privacy@chatapi.com\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\nSubject: about me\r\n\r\n" + canary.text.encode() + b"\r\n"
+    )
+
+    def receive(*options: str) -> dict[str, Any]:
+        command = [str(ROOT / ".venv" / "bin" / "chatapi"), "mail", "receive", str(letter), *options]
+        done = subprocess.run(command, env=stack.cli_environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    # when it arrives, twice
+    first, second = receive(), receive()
+    # then there is one request, and one acknowledgement with its number
+    assert first["outcome"] == "acknowledged"
+    assert second == {"request": first["request"], "outcome": "repeated"}
+    outbox = httpx.get(stack.info.aws_endpoint_url + "/_ministack/ses/messages").text
+    assert outbox.count("alice@example.org") >= 1
+    assert first["request"] in outbox
+    # and a forged one is taken, and not answered
+    letter.write_bytes(letter.read_bytes().replace(b"alice@", b"victim@"))
+    forged = receive("--dmarc", "FAIL", "--spf", "FAIL")
+    assert forged["outcome"] == "not_vouched"
+    assert "victim@example.org" not in httpx.get(stack.info.aws_endpoint_url + "/_ministack/ses/messages").text
+    # the officer ends the first
+    command = [str(ROOT / ".venv" / "bin" / "chatapi"), "mail", "answered", first["request"]]
+    done = subprocess.run(command, env=stack.cli_environment(), capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["status"] == "completed", done.stderr
+    # while neither text nor sender is in a log, a table or an execution
+    found = outside(stack)
+    assert not canary.found_in(found)
+    assert b"alice@example.org" not in found
+    assert b"victim@example.org" not in found

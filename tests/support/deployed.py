@@ -38,6 +38,7 @@ ROOTS = (
     ("chat.handler", "_services"),
     ("privacy.dialects.follow_handler", "_ports"),
     ("privacy.handler", "_opendsr"),
+    ("privacy.intake.handler", "_ports"),
     ("privacy.handler", "_rights"),
     ("privacy.handler", "_identity"),
     ("privacy.identity.sender", "_ports"),

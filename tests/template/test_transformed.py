@@ -20,6 +20,7 @@ API = RESOURCES["Api"]["Properties"]
 PATHS: dict[str, Any] = API["Body"]["paths"]
 ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods if method != "options"]
 PORTAL = {"/portal", "/portal/usage", "/portal/usage.js", "/portal/usage.css"}
+MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy")
 DIALECTS = {"/.well-known/opendsr.pem", "/v1/privacy/opendsr/v2/discovery"}
 OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json", *DIALECTS, *PORTAL}
 
@@ -130,7 +131,7 @@ def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() ->
     assert not any(key.get("MultiRegion") for key in of_type("AWS::KMS::Key").values())
     granted = {}
     for name, statement in statements():
-        if "kms:Decrypt" in statement["Action"] and name not in ("ErasureMachinePolicy", "TenantKeysPolicy"):
+        if "kms:Decrypt" in statement["Action"] and name not in (*MACHINES, "TenantKeysPolicy"):
             condition = statement["Condition"]
             assert condition["StringEquals"] == {"kms:EncryptionContext:purpose": "subject-key"}
             alias = condition["ForAnyValue:StringLike"]["kms:ResourceAliases"]
@@ -180,10 +181,10 @@ def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any])
 
 def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
     functions = of_type("AWS::Lambda::Function")
-    assert len(functions) == 7
+    assert len(functions) == 9
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
-    assert len(set(roles)) == len(set(groups)) == 7
+    assert len(set(roles)) == len(set(groups)) == 9
     for role in of_type("AWS::IAM::Role").values():
         assert not role.get("Policies")
 
@@ -203,8 +204,8 @@ def test_the_authorizer_may_update_projects_and_read_two_secrets_and_nothing_els
     }
 
 
-def test_only_the_sender_of_codes_may_send_mail_and_only_the_api_may_start_it() -> None:
-    assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {"IdentityPolicy"}
+def test_only_the_sender_of_codes_and_the_intake_may_send_mail_and_only_the_api_may_start_it() -> None:
+    assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {"IdentityPolicy", "MailPolicy"}
     (start,) = [s for n, s in statements() if n == "PrivacyPolicy" and "lambda:InvokeFunction" in s["Action"]]
     assert start["Resource"] == {"Fn::GetAtt": ["IdentityFunction", "Arn"]}
 
@@ -294,6 +295,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("IdentityPolicy", "VaultTable"): {"GetItem"},
         ("IdentityPolicy", "RecordsTable"): {"GetItem", "Query"},
         ("CallbacksPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
+        ("MailPolicy", "RequestsTable"): {"GetItem", "PutItem", "UpdateItem"},
         ("UsagePolicy", "ProjectsTable"): {"GetItem", "PutItem"},
         ("UsagePolicy", "${RecordsTable.Arn}/index/usage"): {"Query"},
     }
@@ -312,3 +314,17 @@ def test_usage_is_gathered_by_a_schedule() -> None:
     assert rule["ScheduleExpression"] == {"Ref": "UsageSchedule"}
     assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["UsageFunction", "Arn"]}]
     assert TEMPLATE["Parameters"]["UsageSchedule"]["Default"] == "rate(1 hour)"
+
+
+def test_mail_is_received_only_where_it_is_asked_for_into_a_bucket_that_forgets() -> None:
+    (rule,) = RESOURCES["MailBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == read_policy("retention")["days"]["letter"] <= 7
+    assert "VersioningConfiguration" not in RESOURCES["MailBucket"]["Properties"]
+    for name in ("MailRuleSet", "MailRule", "MailPermission"):
+        assert RESOURCES[name]["Condition"] == "ReceivesMail"
+    receipt = RESOURCES["MailRule"]["Properties"]["Rule"]
+    # the object is there before the function is told
+    assert [next(iter(action)) for action in receipt["Actions"]] == ["S3Action", "LambdaAction"]
+    assert (receipt["TlsPolicy"], receipt["ScanEnabled"]) == ("Require", True)
+    (reads,) = [s for n, s in statements() if n == "MailPolicy" and "s3:GetObject" in s["Action"]]
+    assert reads["Resource"] == {"Fn::Sub": "${MailBucket.Arn}/inbound/*"}

@@ -176,6 +176,7 @@ _ERASERS: dict[str, Eraser] = {
     "ledger": Nothing(),
     "exports": Exports(),
     "checkpoints": Nothing(),
+    "mail": Nothing(),
 }
 
 

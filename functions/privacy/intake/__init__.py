@@ -1,0 +1,1 @@
+"""Requests that arrive without a key: mail to the data protection officer."""
