@@ -89,7 +89,9 @@ def projects_create(
     ] = 0,
     user_rpm: Annotated[int, typer.Option(min=0, help="Requests a minute of each end user; 0: no limit.")] = 0,
     user_tpm: Annotated[int, typer.Option(min=0, help="Tokens a minute of each end user; 0: no limit.")] = 0,
-    retention: Annotated[str, typer.Option(help="none, or history: 'store: true' is permitted.")] = "none",
+    retention: Annotated[
+        str, typer.Option(help="none, history ('store: true' is permitted) or history:DAYS.")
+    ] = "none",
     region: Annotated[str, typer.Option(help="Home region; default: the stack's.")] = "",
     contact: Annotated[str, typer.Option(help="Where the owner is reached: sign-in codes of the portal.")] = "",
     stack: Stack = None,
@@ -142,7 +144,7 @@ def keys_create(
     cidr: Annotated[
         list[str] | None, typer.Option(help="Addresses that it may be used from; repeatable. Default: any.")
     ] = None,
-    retention: Annotated[str | None, typer.Option(help="none: stores nothing, whatever the project permits.")] = None,
+    retention: Annotated[str | None, typer.Option(help="A ceiling below the project's: none, or history:DAYS.")] = None,
     rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute with this key.")] = None,
     tpm: Annotated[int | None, typer.Option(min=1, help="Tokens a minute with this key.")] = None,
     spend: Annotated[float | None, typer.Option(min=0.000001, help="USD a month with this key.")] = None,

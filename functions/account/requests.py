@@ -10,6 +10,7 @@ from chatapi.errors import BadRequest, RequestTooLarge
 from chatapi.grants import MAX_ENTRIES, MAX_NAME, Grant, canonical_cidr, is_key_name, is_model_name
 from chatapi.keys import PREFIX
 from chatapi.limits.windows import NO_LIMIT
+from chatapi.retention import is_ceiling
 from chatapi.store.projects import DAY, MAX_OVERLAP, NEVER, KeyInfo
 
 MAX_BODY_BYTES = 16 * 1024
@@ -24,6 +25,12 @@ def _model(value: str) -> str:
 def _name(value: str) -> str:
     if not is_key_name(value):
         raise ValueError("not printable")
+    return value
+
+
+def _retention(value: str) -> str:
+    if value == "history" or not is_ceiling(value):  # that is no ceiling: the project's own term stands
+        raise ValueError("not a retention ceiling")
     return value
 
 
@@ -43,7 +50,7 @@ class KeyCreate(_Strict):
     scopes: Annotated[list[Scope], Bounded]
     expires_at: Annotated[int, Field(gt=0, lt=NEVER)] | None = None
     models: Annotated[list[Annotated[str, AfterValidator(_model)]], Bounded] | None = None
-    retention: Literal["none"] | None = None
+    retention: Annotated[str, AfterValidator(_retention)] | None = None
     cidrs: Annotated[list[Annotated[str, AfterValidator(canonical_cidr)]], Bounded] | None = None
     rpm: Limit | None = None
     tpm: Limit | None = None

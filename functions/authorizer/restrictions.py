@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chatapi.retention import tightest
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, Verdict
 
 
@@ -17,7 +18,7 @@ def restrict(verdict: Verdict, key: Mapping[str, Any], source_ip: str | None) ->
     A key with an allow-list is refused where `source_ip` is not on it, absent or no address.
     """
     tightened = verdict._replace(
-        models=tuple(key.get("m", ())), retention="none" if key.get("r") == "none" else verdict.retention
+        models=tuple(key.get("m", ())), retention=tightest(verdict.retention, key.get("r", "history"))
     )
     if "ip" in key and not _listed(source_ip, key["ip"]):
         return tightened._replace(outcome=ADDRESS_NOT_ALLOWED)

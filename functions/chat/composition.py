@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chat.accounting import Account
+from chat.idempotent import IdempotentChat
 from chat.models import Model, Registry
 from chat.providers.base import Provider
+from chat.replays import Replays
 from chat.service import Chat
-from chat.stored import StoredChats
+from chat.stored import StoredChats, tags_of
 from chatapi.aws.client import AwsClient
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
@@ -26,6 +28,7 @@ from chatapi.store.records import Records
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
+from chatapi.vault.subjects import Kind
 from chatapi.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class Services:
     chat: Chat
     stored: StoredChats
     account: Callable[[Verdict], Account]
+    idempotent: IdempotentChat
     surface: Callable[[], Surface]
     """Responses and conversations: their models are built when they are first asked for."""
 
@@ -64,9 +68,16 @@ def compose() -> Services:
     registry = Registry(setting("STAGE"), openai=_on_this_machine(model_url), region=here)
     projects = setting("PROJECTS_TABLE")
 
-    def subject_of(project: str, kind: str, value: str) -> str:
-        pepper = project_pepper(secrets.get(setting("SUBJECT_PEPPER_SECRET")), project)
-        return subject_id(pepper, "owner" if kind == "owner" else "user", value)
+    def pepper_of(project: str) -> bytes:
+        return project_pepper(secrets.get(setting("SUBJECT_PEPPER_SECRET")), project)
+
+    def subject_of(project: str, kind: Kind, value: str) -> str:
+        return subject_id(pepper_of(project), kind if kind in ("owner", "cache") else "user", value)
+
+    def tags(project: str, metadata: Mapping[str, str]) -> frozenset[bytes]:
+        if not metadata:
+            return frozenset()
+        return tags_of(pepper_of(project), metadata)
 
     chat = Chat(
         registry=registry,
@@ -74,6 +85,7 @@ def compose() -> Services:
         completions=completions,
         days=Days(records, clock),
         subject_of=subject_of,
+        tags=tags,
         clock=clock,
     )
 
@@ -83,8 +95,14 @@ def compose() -> Services:
 
         return Surface.over(chat, Records(records, vault, marks, clock), vault, clock)
 
-    stored = StoredChats(completions)
-    return Services(registry, chat, stored, lambda verdict: Account(dynamodb, projects, verdict, once), surface)
+    return Services(
+        registry,
+        chat,
+        StoredChats(completions, tags),
+        lambda verdict: Account(dynamodb, projects, verdict, once),
+        IdempotentChat(chat, Replays(records, pepper_of, clock), completions),
+        surface,
+    )
 
 
 def _on_this_machine(url: str) -> bool:

@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat.accounting import Account
-from chat.providers.base import Event, Finish, FinishReason, Stream, Text, ToolArguments, ToolStart, Usage
+from chat.providers.base import (
+    Choice,
+    Event,
+    Finish,
+    FinishReason,
+    Reasoning,
+    Refusal,
+    Served,
+    Stream,
+    Text,
+    ToolArguments,
+    ToolStart,
+    Usage,
+)
 
 _MOST_TOKENS = 10**9
 """More than any model takes or gives: the bound on what an upstream may say was used."""
@@ -19,9 +32,12 @@ _MOST_TOKENS = 10**9
 
 @dataclass
 class Transcript:
-    """What was generated so far. `pieces` counts deltas: about a token each, the estimate where no usage came."""
+    """What was generated so far of one answer. `pieces` counts deltas: about a token each, the estimate where no usage
+    came. Reasoning is counted and not kept."""
 
     text: list[str] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
     tools: dict[int, dict[str, Any]] = field(default_factory=dict)
     finish: FinishReason = "stop"
     usage: Usage | None = None
@@ -30,9 +46,15 @@ class Transcript:
     def add(self, event: Event) -> None:
         """Take an event in."""
         match event:
-            case Text(text):
+            case Text(text, logprobs):
                 self.pieces += 1
                 self.text.append(text)
+                self.logprobs.extend(logprobs)
+            case Refusal(text):
+                self.pieces += 1
+                self.refusal.append(text)
+            case Reasoning():
+                self.pieces += 1
             case ToolStart(index, call_id, name):
                 self.pieces += 1
                 self.tools[index] = {"id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
@@ -46,15 +68,30 @@ class Transcript:
 
     def message(self) -> dict[str, Any]:
         """The assistant's message in OpenAI's shape."""
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text), "refusal": None}
-        if self.tools:
+        refusal = "".join(self.refusal) or None
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": "".join(self.text),
+            "refusal": refusal,
+            "annotations": [],
+        }
+        if self.tools or refusal:
             message["content"] = message["content"] or None
+        if self.tools:
             message["tool_calls"] = [self.tools[index] for index in sorted(self.tools)]
         return message
 
+    def choice(self, index: int) -> dict[str, Any]:
+        """The choice in OpenAI's shape."""
+        logprobs = {"content": self.logprobs, "refusal": None} if self.logprobs else None
+        return {"index": index, "message": self.message(), "logprobs": logprobs, "finish_reason": self.finish}
+
 
 class Generation:
-    """Runs a provider's stream once and closes the account once, whatever happens."""
+    """Runs a provider's stream once and closes the account once, whatever happens.
+
+    `transcripts` has one entry for each answer that has begun, `transcript` is the first one.
+    """
 
     def __init__(
         self,
@@ -72,41 +109,66 @@ class Generation:
         self._disclose = disclose
         self._closed = False
         self.transcript = Transcript()
+        self.transcripts = [self.transcript]
+        self.served = Served()
 
     def events(self) -> Iterator[Event]:
-        """The content events. When they end, the completion is stored, settled and disclosed; then comes the Finish."""
+        """The content events. When they end, the completion is stored, settled and disclosed; then comes the Finish.
+
+        Of several answers each but the last has its Finish before the next one's Choice.
+        """
+        current = self.transcript
         try:
             for event in self._stream:
-                self.transcript.add(event)
+                if isinstance(event, Choice):
+                    yield Finish(current.finish)
+                    current = Transcript()
+                    self.transcripts.append(current)
+                elif isinstance(event, Served):
+                    self.served = event
+                else:
+                    current.add(event)
                 if not isinstance(event, (Finish, Usage)):
                     yield event
             self._keep(self.transcript)
         finally:
             self.close()
-        yield Finish(self.transcript.finish)
+        yield Finish(current.finish)
 
     def tokens(self) -> tuple[int, int]:
         """(prompt, completion) tokens: the provider's figures, or an estimate where it ended without any."""
-        usage = self.transcript.usage
-        if usage is None:
-            return self._prompt_estimate, self.transcript.pieces
-        # An upstream's figures move our counters: none may give tokens back, or be too large to be written.
-        return _bounded(usage.prompt_tokens), _bounded(usage.completion_tokens)
+        prompt = completion = 0
+        for transcript in self.transcripts:
+            usage = transcript.usage
+            # An upstream's figures move our counters: none may give tokens back, or be too large to be written.
+            prompt += _bounded(usage.prompt_tokens if usage else self._prompt_estimate)
+            completion += _bounded(usage.completion_tokens if usage else transcript.pieces)
+        return prompt, completion
 
     def cached(self) -> int:
         """How many of the prompt's tokens the provider had in its cache."""
-        usage = self.transcript.usage
-        return min(_bounded(usage.cached_tokens), _bounded(usage.prompt_tokens)) if usage else 0
+        told = [transcript.usage for transcript in self.transcripts if transcript.usage]
+        return sum(min(_bounded(usage.cached_tokens), _bounded(usage.prompt_tokens)) for usage in told)
 
     def usage(self) -> dict[str, Any]:
         """`usage` in OpenAI's shape."""
         prompt, completion = self.tokens()
+        told = [transcript.usage for transcript in self.transcripts if transcript.usage]
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": self.cached(), "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+            "prompt_tokens_details": {
+                "cached_tokens": self.cached(),
+                "cache_write_tokens": sum(usage.cache_written_tokens for usage in told),
+                "audio_tokens": 0,
+            },
+            "completion_tokens_details": {
+                "reasoning_tokens": sum(usage.reasoning_tokens for usage in told),
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
         }
 
     def close(self) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 from chat.accounting import Account
 from chat.composition import Services, compose
 from chat.faults import refusal_of
+from chat.receipts import FROM_STORE, HEADER, NO_CONTENT
 from chat.sse import compact
-from chat.wire import parse
+from chat.wire import parse, parse_update
 from chatapi.catalogue import read_policy
 from chatapi.errors import AddressNotAllowed, BadRequest, Forbidden, InternalError, NotFound, RequestTooLarge
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict
@@ -26,6 +27,7 @@ CORS = {
     # A key is no cookie: any origin may read, none with credentials (Fetch standard, "CORS protocol").
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "x-request-id, retry-after, retry-after-ms, x-should-retry, data-handling, "
+    "idempotency-replayed, "
     "privacy-policy-version, " + ", ".join("x-ratelimit-" + name for name in _TOLD),
 }
 
@@ -45,6 +47,7 @@ def handler(event: dict[str, Any], context: Context) -> Response:
         "privacy-policy-version": read_policy("versions")["current"],
         "content-type": "application/json",
         "cache-control": "no-store",
+        HEADER: NO_CONTENT,
         **CORS,
     }
     account: Account | None = None
@@ -86,7 +89,12 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
     method, resource = event["httpMethod"], event["resource"]
     if (method, resource) == ("POST", "/v1/chat/completions"):
         body = _body(event)
-        answer = services.chat.create(parse(body), len(body), verdict, account, _left(context))
+        timeout = _left(context)
+        key = next((v for name, v in (event.get("headers") or {}).items() if name.lower() == "idempotency-key"), None)
+        if key is None:
+            answer = services.chat.create(parse(body), len(body), verdict, account, timeout)
+        else:
+            answer = services.idempotent.create(parse(body), body, verdict, account, timeout, key)
         return answer.headers, answer.body
     query = event.get("queryStringParameters") or {}
     path = event.get("pathParameters") or {}
@@ -108,10 +116,14 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
         ("GET", "/v1/chat/completions/{id}/messages"): lambda: stored.messages(project, wanted, query),
         ("DELETE", "/v1/chat/completions/{id}"): lambda: stored.delete(project, wanted),
     }
+    if (method, resource) == ("POST", "/v1/chat/completions/{id}"):
+        metadata = parse_update(_body(event))
+        reads[method, resource] = lambda: stored.update(project, wanted, metadata)
     read = reads.get((method, resource))
     if read is None or len(wanted) > 128:
         raise NotFound
-    return {}, iter([compact(read())])
+    receipt = {HEADER: FROM_STORE} if resource.startswith("/v1/chat/") and method != "DELETE" else {}
+    return receipt, iter([compact(read())])
 
 
 def _left(context: Context) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chat.capabilities import KNOWN
 from chatapi.catalogue import read_policy
 from chatapi.errors import Forbidden, ModelNotFound
 
@@ -25,10 +26,24 @@ class Model:
     region: str
     training: bool
     extra: dict[str, Any]
+    capabilities: frozenset[str] = frozenset()
 
     def public(self) -> dict[str, Any]:
-        """The wire shape of GET /v1/models/{id}."""
-        return {"id": self.id, "object": "model", "created": self.created, "owned_by": self.processor}
+        """The wire shape of GET /v1/models/{id}. `chatapi` is a field of ours: what the model can do, and where."""
+        return {
+            "id": self.id,
+            "object": "model",
+            "created": self.created,
+            "owned_by": self.processor,
+            "shutdown_date": None,
+            "chatapi": {
+                "capabilities": sorted(self.capabilities),
+                "context_tokens": self.context,
+                "processor": self.processor,
+                "region": self.region,
+                "training": self.training,
+            },
+        }
 
 
 class Registry:
@@ -53,6 +68,7 @@ class Registry:
                 region=region if processor["region"] == "home" else processor["region"],
                 training=processor["training"],
                 extra=entry.get("extra", {}),
+                capabilities=_known(entry["capabilities"]),
             )
 
     def allowed(self, names: Sequence[str]) -> list[Model]:
@@ -76,3 +92,10 @@ class Registry:
                 param="model",
             )
         return model
+
+
+def _known(capabilities: Sequence[str]) -> frozenset[str]:
+    """ValueError for a capability that no check knows: it would refuse nothing, or promise nothing."""
+    if not set(capabilities) <= KNOWN:
+        raise ValueError("policy/models.toml names an unknown capability")
+    return frozenset(capabilities)

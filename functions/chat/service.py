@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from chat import sse
+from chat import answers, capabilities, receipts, sse
 from chat.accounting import Account
-from chat.faults import refusal_of
+from chat.calling import call_of
+from chat.choices import Choices
 from chat.generation import Body, Generation, Transcript
 from chat.models import Model, Registry
-from chat.providers.base import (
-    Call,
-    Finish,
-    Provider,
-    ProviderBroken,
-    ProviderRejected,
-    ProviderUnavailable,
-    Rejection,
-    Text,
-    ToolArguments,
-    ToolStart,
-)
+from chat.providers.base import Provider, ProviderRejected, ProviderUnavailable, Rejection, Stream
+from chat.replays import Claim
+from chat.stored import Tags, packed
 from chat.wire import ChatRequest
 from chatapi.catalogue import expiry
-from chatapi.clock import Clock, iso
-from chatapi.errors import ApiError, BadRequest, RetentionNotPermitted, Unavailable
+from chatapi.clock import Clock
+from chatapi.errors import ApiError, BadRequest, StoreFailed, Unavailable
 from chatapi.ids import completion_id
 from chatapi.logs import log, log_error
 from chatapi.prices import cost, price_of
@@ -37,7 +29,16 @@ from chatapi.store.days import Charge, Days
 from chatapi.vault import SubjectHandle
 from chatapi.verdict import Verdict
 
-_PASSED_ON = ("presence_penalty", "frequency_penalty", "logit_bias", "parallel_tool_calls")
+_KEPT = (
+    "temperature",
+    "top_p",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "tools",
+    "tool_choice",
+    "response_format",
+)
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,25 @@ class Answer:
     body: Iterator[bytes]
 
 
+class Asked(NamedTuple):
+    """A checked request: who asks what of which model, about whom. `others` are those whose stored content goes along,
+    `deadline` is on the monotonic clock."""
+
+    request: ChatRequest
+    caller: Verdict
+    model: Model
+    subject: str
+    others: tuple[str, ...]
+    since: float
+    deadline: float
+
+
 class Started(NamedTuple):
     """A generation that the provider has accepted, and what a surface needs to answer with it.
 
-    `handle` is the right to store, where it was asked for; `receipt` the headers that say what happens to the data.
+    `handle` is the right to store, where it was asked for; `receipt` the headers that say what happens to the data;
+    `expires` when what is stored ends (POSIX seconds), `ceiling` the seconds it may be kept at most, None for the
+    policy's own term: whoever stores passes it on.
     """
 
     model: Model
@@ -59,6 +75,8 @@ class Started(NamedTuple):
     handle: SubjectHandle | None
     generation: Generation
     receipt: dict[str, str]
+    expires: int | None = None
+    ceiling: int | None = None
 
 
 Keep = Callable[[Started, Transcript], None]
@@ -76,6 +94,7 @@ class Chat:
         completions: Completions,
         days: Days,
         subject_of: Callable[[str, Any, str], str],
+        tags: Tags,
         clock: Clock,
     ) -> None:
         self._registry = registry
@@ -83,24 +102,44 @@ class Chat:
         self._completions = completions
         self._days = days
         self._subject_of = subject_of
+        self._tags = tags
         self._clock = clock
 
-    def create(self, request: ChatRequest, size: int, caller: Verdict, account: Account, timeout: float) -> Answer:
-        """Check, call the provider and answer. `size` of the body in bytes, `timeout` in seconds for all of it.
+    def create(
+        self,
+        request: ChatRequest,
+        size: int,
+        caller: Verdict,
+        account: Account,
+        timeout: float,
+        claim: Claim | None = None,
+    ) -> Answer:
+        """Check, call the provider and answer. `size` of the body in bytes, `timeout` in seconds for all of it, `claim`
+        what the request holds by its Idempotency-Key.
 
         Raises ApiError until the provider has accepted: the status is committed only then.
         """
-        started = self.start(
-            request, size, caller, account, timeout, keep=lambda at, told: self._keep(at, head, request, told)
-        )
-        now, generation, receipt = started.now, started.generation, started.receipt
+
+        def keep(at: Started, _: Transcript) -> None:
+            self._keep(at, head, request, caller)
+            if claim is not None and at.expires is not None:
+                claim.kept = head["id"], at.expires
+
+        ended = claim.end if claim else None
+        started = self.start(request, size, caller, account, timeout, keep=keep, ended=ended)
+        now, generation, headers = started.now, started.generation, started.receipt
         head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": request.model}
-        if request.stream:
-            receipt["content-type"] = "text/event-stream; charset=utf-8"
-            frames = sse.Frames(head["id"], head["created"], head["model"], usage=request.include_usage)
-            return Answer(receipt, Body(_events(generation, frames, usage=request.include_usage), generation))
-        receipt["content-type"] = "application/json"
-        return Answer(receipt, iter([_whole(generation, head)]))
+        told = request.data_handling is not None and request.data_handling.receipt
+        extra = {"data_handling": receipts.body(started.model, started.expires)} if told else {}
+        if not request.stream:
+            headers["content-type"] = "application/json"
+            return Answer(headers, iter([answers.whole(generation, head, extra)]))
+        headers["content-type"] = "text/event-stream; charset=utf-8"
+        options = request.stream_options
+        padded = options is not None and options.include_obfuscation is True
+        frames = sse.Frames(head["id"], head["created"], head["model"], usage=request.include_usage, padded=padded)
+        chunks = answers.stream(generation, frames, usage=request.include_usage, extra=extra)
+        return Answer(headers, Body(chunks, generation))
 
     def start(
         self,
@@ -114,39 +153,52 @@ class Chat:
         kind: str = "completion",
         heir: str | None = None,
         others: Collection[str] = (),
+        ended: Callable[[], None] | None = None,
     ) -> Started:
         """The seam of every surface: all checks, the reservation, the right to store, the call, the disclosure.
 
-        `kind` is the kind of record that `keep` writes. `heir` is the data subject where the request names nobody, the
-        project's owner by default; `others` are those whose stored content goes to the provider along with it.
-        Raises ApiError; afterwards the generation settles by itself.
+        `kind` is the kind of record that `keep` writes; `ended` is called once the generation is settled. `heir` is the
+        data subject where the request names nobody, the project's owner by default; `others` are those whose stored
+        content goes to the provider along with it. Raises ApiError; afterwards the generation settles by itself.
         """
-        now = self._clock.now()
+        now, deadline = self._clock.now(), time.monotonic() + timeout
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
         model = self._registry.permitted(self._registry.get(request.model, caller.models), today)
+        capabilities.check(request, model.capabilities)
         if request.output_tokens > model.context:
             raise BadRequest("The model cannot answer that long.", code="invalid_value", param=_limit_name(request))
-        if request.store and caller.retention != "history":
-            raise RetentionNotPermitted
+        ceiling = receipts.ceiling(request, caller)
         prompt_estimate = size // 4
-        account.cover(prompt_estimate, request.output_tokens, price_of(model.id))
+        count = request.choices
+        account.cover(prompt_estimate * count, request.output_tokens * count, price_of(model.id))
         subject = self.subject(caller.project, request.user, request.safety_identifier, heir)
+        asked = Asked(request, caller, model, subject, tuple(others), now, deadline)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
         try:
-            stream = self._open(model, request, subject, timeout)
-        except ApiError:
+            stream = self._open(asked)
+        except ApiError as error:
             # The provider may have read the messages before it refused: that is a disclosure too.
-            self._disclose(caller, (subject, *others), model, now, 0, 0, 0)
+            self._disclose(asked, 0, 0, 0)
+            error.headers.setdefault(receipts.HEADER, receipts.header(model, None))
             raise
+        if request.choices > 1:
+            stream = Choices(stream, lambda: self._stream(asked), request.choices)
+
+        def disclose(tokens_in: int, cached: int, tokens_out: int) -> None:
+            self._disclose(asked, tokens_in, cached, tokens_out)
+            if ended is not None:
+                ended()
+
         generation = Generation(
             stream,
             account,
             prompt_estimate,
-            keep=lambda transcript: keep(started, transcript) if handle else None,
-            disclose=lambda *tokens: self._disclose(caller, (subject, *others), model, now, *tokens),
+            keep=lambda transcript: _kept(keep, started, transcript),
+            disclose=disclose,
         )
-        receipt = {"data-handling": _receipt(model, expiry(kind, now) if handle else None)}
-        started = Started(model, now, handle, generation, receipt)
+        expires = expiry(kind, now, ceiling_seconds=ceiling) if handle else None
+        receipt = {receipts.HEADER: receipts.header(model, expires)}
+        started = Started(model, now, handle, generation, receipt, expires, ceiling)
         return started
 
     def subject(self, project: str, user: str | None, safety_identifier: str | None, heir: str | None = None) -> str:
@@ -159,24 +211,10 @@ class Chat:
             self._days.alias(project, self._subject_of(project, "user", user), subject)
         return subject
 
-    def _open(self, model: Model, request: ChatRequest, subject: str, timeout: float) -> Any:
-        stop = request.stop or ()
-        call = Call(
-            model=model.upstream,
-            messages=tuple(dict(message) for message in request.messages),
-            max_tokens=request.output_tokens,
-            temperature=request.temperature,
-            top_p=request.top_p,
-            stop=(stop,) if isinstance(stop, str) else tuple(stop),
-            tools=tuple(dict(tool) for tool in request.tools) if request.tools else None,
-            tool_choice=request.tool_choice,
-            response_format=request.response_format,
-            seed=request.seed,
-            extra={**model.extra, **{k: v for k in _PASSED_ON if (v := getattr(request, k)) is not None}},
-            user=subject,
-        )
+    def _open(self, asked: Asked) -> Stream:
+        """The provider's stream, or the refusal that its failure is to the caller."""
         try:
-            return self._providers(model).open(call, timeout=timeout)
+            return self._stream(asked)
         except ProviderRejected as error:
             if error.reason is Rejection.CONTEXT_LENGTH:
                 raise BadRequest(
@@ -188,41 +226,50 @@ class Chat:
         except ProviderUnavailable:
             raise Unavailable("The model is not available at the moment. Try again.", retry_after=2) from None
 
-    def _keep(self, at: Started, head: dict[str, Any], request: ChatRequest, transcript: Transcript) -> None:
-        assert at.handle
-        completion = _completion(head, transcript, at.generation.usage())
-        completion["metadata"] = request.metadata or {}
-        for name in ("temperature", "top_p", "seed", "tools", "tool_choice", "response_format"):
-            completion[name] = getattr(request, name)
-        body = json.dumps({"completion": completion, "messages": request.messages}, separators=(",", ":"))
-        self._completions.save(at.handle, head["id"], body.encode(), created=head["created"])
+    def _stream(self, asked: Asked) -> Stream:
+        project, key = asked.caller.project, asked.request.prompt_cache_key or ""
+        cached = "prompt_cache" in asked.model.capabilities
+        cache_key = self._subject_of(project, "cache", key) if cached else ""
+        call = call_of(asked.request, asked.model, user=asked.subject, cache_key=cache_key)
+        remaining = asked.deadline - time.monotonic()
+        if remaining <= 0:
+            raise ProviderUnavailable
+        return self._providers(asked.model).open(call, timeout=remaining)
 
-    def _disclose(
-        self,
-        caller: Verdict,
-        subjects: Sequence[str],
-        model: Model,
-        since: float,
-        tokens_in: int,
-        cached: int,
-        tokens_out: int,
-    ) -> None:
+    def _keep(self, at: Started, head: dict[str, Any], request: ChatRequest, caller: Verdict) -> None:
+        assert at.handle
+        completion = answers.completion(head, at.generation)
+        for name in _KEPT:
+            completion[name] = getattr(request, name)
+        completion["metadata"] = request.metadata or {}
+        self._completions.save(
+            at.handle,
+            head["id"],
+            packed(request.messages, completion),
+            created=head["created"],
+            ceiling_seconds=at.ceiling,
+            model=request.model,
+            tags=self._tags(caller.project, completion["metadata"]),
+        )
+
+    def _disclose(self, asked: Asked, tokens_in: int, cached: int, tokens_out: int) -> None:
         """The chat is over: a fault here must not turn an answer into an error, but it must not be silent either. The
-        chat is counted for the first of the subjects; the others' stored content went along with it."""
-        for subject in dict.fromkeys(subjects):
+        chat is counted for its subject; the others' stored content went along with it."""
+        project, model = asked.caller.project, asked.model
+        for subject in dict.fromkeys((asked.subject, *asked.others)):
             try:
-                if subject == subjects[0]:
-                    charge = Charge(caller.kid, model.id, cached, cost(model.id, tokens_in, cached, tokens_out))
+                if subject == asked.subject:
+                    charge = Charge(asked.caller.kid, model.id, cached, cost(model.id, tokens_in, cached, tokens_out))
                     used = (tokens_in, tokens_out)
                 else:
                     charge, used = None, (0, 0)
-                self._days.disclose(caller.project, subject, model.processor, *used, since=since, charge=charge)
+                self._days.disclose(project, subject, model.processor, *used, since=asked.since, charge=charge)
             except Exception as error:  # noqa: BLE001 - see above; logged for the alarm
-                log_error("disclosure_failed", error, function="chat", project=caller.project)
+                log_error("disclosure_failed", error, function="chat", project=project)
         log(
             "chat",
             function="chat",
-            project=caller.project,
+            project=project,
             model=model.id,
             recipient=model.processor,
             tokens_in=tokens_in,
@@ -234,51 +281,13 @@ def _limit_name(request: ChatRequest) -> str:
     return "max_completion_tokens" if request.max_completion_tokens else "max_tokens"
 
 
-def _receipt(model: Model, expires: int | None) -> str:
-    """What is retained and until when, who processes, where, and that nobody trains on it."""
-    retained = f"content; until={iso(expires)}" if expires else "none"
-    training = "yes" if model.training else "no"
-    return f"retained={retained}; processor={model.processor}; region={model.region}; training={training}"
-
-
-def _completion(head: dict[str, Any], transcript: Transcript, usage: dict[str, Any]) -> dict[str, Any]:
-    choice = {"index": 0, "message": transcript.message(), "logprobs": None, "finish_reason": transcript.finish}
-    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage, "system_fingerprint": None}
-
-
-def _whole(generation: Generation, head: dict[str, Any]) -> bytes:
-    try:
-        for _ in generation.events():
-            pass
-    except ProviderBroken:
-        raise broken() from None
-    finally:
-        generation.close()
-    return sse.compact(_completion(head, generation.transcript, generation.usage()))
-
-
-def _events(generation: Generation, frames: sse.Frames, *, usage: bool) -> Iterator[bytes]:
-    yield frames.role()
-    try:
-        for event in generation.events():
-            match event:
-                case Text(text):
-                    yield frames.text(text)
-                case ToolStart(index, call_id, name):
-                    yield frames.tool_start(index, call_id, name)
-                case ToolArguments(index, fragment):
-                    yield frames.tool_arguments(index, fragment)
-                case Finish(reason):
-                    yield frames.finish(reason)
-    except Exception as error:  # noqa: BLE001 - a stream that just ends would look like a whole answer to its reader
-        refusal = refusal_of(broken() if isinstance(error, ProviderBroken) else error)
-        yield sse.error(refusal.payload())
+def _kept(keep: Keep, started: Started, transcript: Transcript) -> None:
+    if started.handle is None:
         return
-    if usage:
-        yield frames.usage(generation.usage())
-    yield sse.DONE
-
-
-def broken() -> Unavailable:
-    """What is said of a stream that the provider broke off."""
-    return Unavailable("The model stopped before it had finished. What was used is settled. Try again.")
+    try:
+        keep(started, transcript)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the caller must learn that nothing was kept
+        log_error("store_failed", error, function="chat", project=started.handle.project)
+    else:
+        return
+    raise StoreFailed  # outside the handler: no cause travels along

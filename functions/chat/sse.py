@@ -2,17 +2,21 @@
 
     role once ─▶ content and tool deltas ─▶ `delta: {}` with finish_reason ─▶ usage with `choices: []` ─▶ [DONE]
 
-The frame around a text never changes during a stream, so it is made once; a token then costs one json.dumps of its
+The frame around a text never changes during an answer, so it is made once; a token then costs one json.dumps of its
 text. (Python's stream helper concatenates repeated roles and names, Node's throws on a missing role or finish_reason.)
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 DONE = b"data: [DONE]\n\n"
+HEARTBEAT = b": \n\n"
+"""A comment: keeps proxies and readers from giving up; every client ignores it (an empty `data:` crashes them)."""
+_BLOCK = 32
 _encode = json.encoder.encode_basestring_ascii
 
 
@@ -22,45 +26,70 @@ def compact(value: Any) -> bytes:
 
 
 class Frames:
-    """The chunks of one completion. `usage` says whether the caller asked for usage at the end."""
+    """The chunks of one completion. `usage` says whether the caller asked for usage at the end; `padded` whether each
+    text is padded to a multiple of 32 characters, so that whoever sees the size of packets learns less of it."""
 
-    def __init__(self, completion_id: str, created: int, model: str, *, usage: bool) -> None:
-        head = compact({"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model})
+    def __init__(self, completion_id: str, created: int, model: str, *, usage: bool, padded: bool = False) -> None:
+        self._head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
+        self._end = b'],"usage":null' if usage else b"]"
+        self._padded = padded
+        self._index = 0
+        self.served(None, None)
+
+    def served(self, fingerprint: str | None, tier: str | None) -> None:
+        """What the provider said of itself goes into the frames from here on."""
+        head = compact({**self._head, "service_tier": tier or "default", "system_fingerprint": fingerprint})
         self._start = b"data: " + head[:-1] + b',"choices":['
-        self._end = b'],"usage":null}\n\n' if usage else b"]}\n\n"
-        self._text_start = self._start + b'{"index":0,"delta":{"content":'
-        self._text_end = b'},"logprobs":null,"finish_reason":null}' + self._end
+        self.choose(self._index)
 
-    def role(self) -> bytes:
-        """The first chunk."""
-        return self._delta({"role": "assistant", "content": "", "refusal": None})
+    def choose(self, index: int) -> None:
+        """The frames from here on are of this choice."""
+        self._index = index
+        self._text_start = self._start + b'{"index":%d,"delta":{"content":' % index
+        self._text_end = b'},"logprobs":null,"finish_reason":null}' + self._end + b"}\n\n"
 
-    def text(self, text: str) -> bytes:
+    def role(self, extra: Mapping[str, Any] | None = None) -> bytes:
+        """The first chunk of a choice; `extra` fields of ours go into it."""
+        frame = self._delta({"role": "assistant", "content": "", "refusal": None})
+        return frame[:-3] + b"," + compact(extra)[1:] + b"\n\n" if extra else frame
+
+    def text(self, text: str, logprobs: Sequence[dict[str, Any]] = ()) -> bytes:
         """A piece of content."""
+        if logprobs or self._padded:
+            return self._delta({"content": text}, logprobs, len(text))
         return self._text_start + _encode(text).encode() + self._text_end
+
+    def refusal(self, text: str) -> bytes:
+        """A piece of a refusal."""
+        return self._delta({"refusal": text}, size=len(text))
 
     def tool_start(self, index: int, call_id: str, name: str) -> bytes:
         """A tool call begins: id, type and name are sent this once."""
         function = {"name": name, "arguments": ""}
-        return self._delta({"tool_calls": [{"index": index, "id": call_id, "type": "function", "function": function}]})
+        call = {"index": index, "id": call_id, "type": "function", "function": function}
+        return self._delta({"tool_calls": [call]}, size=len(name))
 
     def tool_arguments(self, index: int, fragment: str) -> bytes:
         """A piece of a tool call's arguments."""
-        return self._delta({"tool_calls": [{"index": index, "function": {"arguments": fragment}}]})
+        return self._delta({"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}, size=len(fragment))
 
     def finish(self, reason: str) -> bytes:
         """The chunk that says why it ended."""
-        return self._choice({"index": 0, "delta": {}, "logprobs": None, "finish_reason": reason})
+        return self._choice({"index": self._index, "delta": {}, "logprobs": None, "finish_reason": reason})
 
     def usage(self, usage: Mapping[str, Any]) -> bytes:
         """The last chunk, where the caller asked for it."""
         return self._start + b'],"usage":' + compact(usage) + b"}\n\n"
 
-    def _delta(self, delta: dict[str, Any]) -> bytes:
-        return self._choice({"index": 0, "delta": delta, "logprobs": None, "finish_reason": None})
+    def _delta(self, delta: dict[str, Any], logprobs: Sequence[dict[str, Any]] = (), size: int | None = None) -> bytes:
+        told = {"content": list(logprobs), "refusal": None} if logprobs else None
+        return self._choice({"index": self._index, "delta": delta, "logprobs": told, "finish_reason": None}, size)
 
-    def _choice(self, choice: dict[str, Any]) -> bytes:
-        return self._start + compact(choice) + self._end
+    def _choice(self, choice: dict[str, Any], size: int | None = None) -> bytes:
+        padding = b""
+        if self._padded and size is not None:
+            padding = b',"obfuscation":"%b"' % os.urandom(_BLOCK).hex()[: -size % _BLOCK].encode()
+        return self._start + compact(choice) + self._end + padding + b"}\n\n"
 
 
 def error(payload: Mapping[str, Any]) -> bytes:

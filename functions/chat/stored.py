@@ -1,36 +1,64 @@
-"""Stored completions: retrieve, messages, list, delete, in OpenAI's shapes."""
+"""Stored completions: retrieve, messages, list, update, delete, in OpenAI's shapes."""
 
 from __future__ import annotations
 
+import hmac
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from chatapi.errors import BadRequest, NotFound
 from chatapi.ids import is_completion_id
-from chatapi.store.completions import Completions
+from chatapi.store.completions import Completions, Filter
+from chatapi.vault.lp import lp
 
 MAX_PAGE = 100
+_TAG_BYTES = 2
+Tags: TypeAlias = Callable[[str, Mapping[str, str]], frozenset[bytes]]
+"""(project, metadata) → the digests by which a list finds what carries it."""
+
+
+def tags_of(pepper: bytes, metadata: Mapping[str, str]) -> frozenset[bytes]:
+    """A digest of each pair, under the project's pepper: two bytes of an HMAC.
+
+    They stand in the clear beside opaque ids, so they are cut until they prove nothing: each of the 65,536 values is
+    that of any number of pairs. What matches is decrypted and compared.
+    """
+    key = hmac.digest(pepper, lp("chatapi/metadata/v1"), "sha256")
+    return frozenset(hmac.digest(key, lp(name, value), "sha256")[:_TAG_BYTES] for name, value in metadata.items())
+
+
+def packed(messages: Sequence[Mapping[str, Any]], completion: Mapping[str, Any]) -> bytes:
+    """The body that is sealed. The metadata comes last: an update of it leaves all bytes before as they are."""
+    rest = {name: value for name, value in completion.items() if name != "metadata"}
+    body = {"messages": messages, "completion": {**rest, "metadata": completion["metadata"]}}
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 class StoredChats:
     """The service behind `/v1/chat/completions/{id}` and the list. Everything is the calling project's own."""
 
-    def __init__(self, completions: Completions) -> None:
+    def __init__(self, completions: Completions, tags: Tags) -> None:
         self._completions = completions
+        self._tags = tags
 
     def retrieve(self, project: str, completion_id: str) -> dict[str, Any]:
         """The completion. NotFound or SubjectErased."""
         completion: dict[str, Any] = self._load(project, completion_id)["completion"]
         return completion
 
+    def update(self, project: str, completion_id: str, metadata: dict[str, str]) -> dict[str, Any]:
+        """Put `metadata` in place of what it had; everything else, its expiry too, stays. NotFound, SubjectErased."""
+        body = self._load(project, completion_id)
+        completion: dict[str, Any] = {**body["completion"], "metadata": metadata}
+        changed = packed(body["messages"], completion)
+        self._completions.replace(project, completion_id, changed, tags=self._tags(project, metadata))
+        return completion
+
     def messages(self, project: str, completion_id: str, query: Mapping[str, str]) -> dict[str, Any]:
         """The messages that were sent, each with an id `<completion id>-<index>`."""
         messages = self._load(project, completion_id)["messages"]
-        data = [
-            {"content": None, "name": None, **message, "id": f"{completion_id}-{index}"}
-            for index, message in enumerate(messages)
-        ]
+        data = [_message(message, f"{completion_id}-{index}") for index, message in enumerate(messages)]
         limit, descending, after = paging(query)
         if descending:
             data.reverse()
@@ -40,7 +68,8 @@ class StoredChats:
         return page(data[:limit], more=len(data) > limit)
 
     def list(self, project: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """A page of completions, filtered by `model` and `metadata[key]` after decryption."""
+        """A page of completions. With a filter, `model` or `metadata[key]`, only what the locators let through is
+        decrypted, and then compared."""
         limit, descending, after = paging(query)
         if after is not None and not is_completion_id(after):
             raise BadRequest("after is the id of a completion.", code="invalid_value", param="after")
@@ -48,13 +77,18 @@ class StoredChats:
         wanted = {
             name[9:-1]: value for name, value in query.items() if name.startswith("metadata[") and name[-1] == "]"
         }
+        if len(wanted) > 16:
+            raise BadRequest("metadata has at most 16 keys.", code="invalid_value", param="metadata")
 
         def matches(body: bytes) -> bool:
             completion = json.loads(body)["completion"]
             metadata = completion["metadata"]
             return model in (None, completion["model"]) and all(metadata.get(k) == v for k, v in wanted.items())
 
-        found, more = self._completions.list(project, after=after, limit=limit, descending=descending, wanted=matches)
+        sieve = Filter(model, self._tags(project, wanted) if wanted else frozenset())
+        found, more = self._completions.list(
+            project, after=after, limit=limit, descending=descending, sieve=sieve, wanted=matches
+        )
         return page([json.loads(stored.body)["completion"] for stored in found], more=more)
 
     def delete(self, project: str, completion_id: str) -> dict[str, Any]:
@@ -69,6 +103,21 @@ class StoredChats:
             raise NotFound
         body: dict[str, Any] = json.loads(self._completions.load(project, completion_id).body)
         return body
+
+
+def _message(message: dict[str, Any], message_id: str) -> dict[str, Any]:
+    """Text in `content`; content that was sent in parts in `content_parts`, as OpenAI has it."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else None
+    return {
+        "name": None,
+        "refusal": None,
+        "annotations": [],
+        **message,
+        "id": message_id,
+        "content": None if parts is not None else content,
+        "content_parts": parts,
+    }
 
 
 def paging(query: Mapping[str, str]) -> tuple[int, bool, str | None]:

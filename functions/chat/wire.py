@@ -50,6 +50,10 @@ def _self_contained(part: Any) -> Any:
     return _finite(part)
 
 
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
 Free = Annotated[dict[str, Any], AfterValidator(_finite)]
 
 
@@ -99,17 +103,76 @@ class Function(TypedDict):
 
 
 class Tool(TypedDict):
-    """A tool on offer. Functions alone; OpenAI's custom tools are refused by their type."""
+    """A tool on offer. Functions alone: no provider here takes custom tools, so those are refused by their type."""
 
     type: Literal["function"]
     function: Function
+
+
+class Named(TypedDict):
+    """A function by its name."""
+
+    name: Name
+
+
+class NamedTool(TypedDict):
+    """`tool_choice` of one function; also an entry of `allowed_tools`."""
+
+    type: Literal["function"]
+    function: Named
+
+
+class Allowed(TypedDict):
+    """The tools that the model may choose from."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=128)]
+
+
+class AllowedTools(TypedDict):
+    """`tool_choice` of some of the tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: Allowed
+
+
+class PlainFormat(TypedDict):
+    """`response_format` without a schema."""
+
+    type: Literal["text", "json_object"]
+
+
+class JsonSchema(TypedDict):
+    """A JSON Schema (strict structured outputs)."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: NotRequired[str | None]
+    schema: NotRequired[Free]
+    strict: NotRequired[bool | None]
+
+
+class SchemaFormat(TypedDict):
+    """`response_format` with a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
 
 
 class StreamOptions(BaseModel):
     """`stream_options`."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
-    include_usage: bool = False
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class DataHandling(BaseModel):
+    """Ours, in no OpenAI API: what the caller asks of the handling of this request's content. It can only tighten."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True, extra="forbid")
+    retention: Literal["none", "history"] | None = None
+    ttl_seconds: Annotated[int, Field(ge=60)] | None = None
+    receipt: bool | None = None
 
 
 class ChatRequest(BaseModel):
@@ -125,27 +188,39 @@ class ChatRequest(BaseModel):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    n: Annotated[int, Field(ge=1, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=8)] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
-    tool_choice: str | Free | None = None
+    tool_choice: (
+        Literal["none", "auto", "required"] | Annotated[NamedTool | AllowedTools, Field(discriminator="type")] | None
+    ) = None
     parallel_tool_calls: bool | None = None
-    response_format: Free | None = None
+    response_format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
-    logprobs: Literal[False] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
+    modalities: Annotated[list[Literal["text", "audio"]], Field(max_length=2)] | None = None
+    audio: Free | None = None
+    prediction: Free | None = None
+    # Accepted by name so that they can be refused by name: silence would be a promise (chat/capabilities.py).
+    web_search_options: Any = None
+    functions: Any = None
+    function_call: Any = None
+    moderation: Any = None
+    prompt_cache_options: Any = None
+    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
+    prompt_cache_key: Annotated[str, StringConstraints(max_length=512)] | None = None
     user: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     safety_identifier: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     store: bool | None = None
-    metadata: (
-        Annotated[
-            dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
-            Field(max_length=16),
-        ]
-        | None
-    ) = None
+    metadata: Metadata | None = None
+    data_handling: DataHandling | None = None
 
     @property
     def output_tokens(self) -> int:
@@ -155,14 +230,26 @@ class ChatRequest(BaseModel):
     @property
     def include_usage(self) -> bool:
         """Whether a stream ends with a usage chunk."""
-        return self.stream_options is not None and self.stream_options.include_usage
+        return self.stream_options is not None and self.stream_options.include_usage is True
+
+    @property
+    def choices(self) -> int:
+        """How many answers are asked for."""
+        return self.n or 1
+
+
+class CompletionUpdate(BaseModel):
+    """The body of POST /v1/chat/completions/{id}."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+    metadata: Metadata | None
 
 
 _KNOWN = frozenset(
-    [*ChatRequest.model_fields, *StreamOptions.model_fields]
+    [*ChatRequest.model_fields, *StreamOptions.model_fields, *DataHandling.model_fields]
     + [name for shape in (Part, Message, ToolCall, FunctionCall, Tool, Function) for name in shape.__annotations__]
 )
-_FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "tool_choice"))
+_FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "tool_choice", "audio", "prediction"))
 
 
 def parse(body: bytes | None) -> ChatRequest:
@@ -172,6 +259,15 @@ def parse(body: bytes | None) -> ChatRequest:
     except ValidationError as error:
         problem = refusal(error)
     # Raised outside the handler: as its context, pydantic's error would travel along, and it names the caller's keys.
+    raise problem
+
+
+def parse_update(body: bytes | None) -> dict[str, str]:
+    """The metadata of an update; null takes all away. BadRequest as in `parse`."""
+    try:
+        return CompletionUpdate.model_validate_json(body or b"").metadata or {}
+    except ValidationError as error:
+        problem = refusal(error)
     raise problem
 
 

@@ -35,10 +35,31 @@ def test_a_chat_is_answered_stored_retrieved_and_settled(functions: InProcess, m
     assert functions.run(key, "GET", CHAT + "/{id}", id=done["id"])[0] == 200
     _, foreign = functions.project()
     assert functions.run(foreign, "GET", CHAT + "/{id}", id=done["id"])[0] == 404
+    # and found by its metadata once that is given
+    status, _, body = functions.run(key, "POST", CHAT + "/{id}", {"metadata": {"topic": "x"}}, id=done["id"])
+    assert (status, json.loads(body)["metadata"]) == (200, {"topic": "x"})
+    assert functions.run(key, "POST", CHAT + "/{id}", {"metadata": {}}, id=done["id"])[0] == 200
     # and just what was used is debited, the slot is free
     state = item(functions, project)
     assert "inf" not in state
     assert {100_000 - v for k, v in state.items() if k.startswith("t0_")} == {done["usage"]["total_tokens"]}
+
+
+def test_a_chat_that_is_sent_twice_under_one_key_is_generated_once(functions: InProcess) -> None:
+    _, key = functions.project()
+    once, asked = {"Idempotency-Key": "k"}, len(functions.stack.upstream.requests)
+    stored = {**BODY, "store": True}
+    first = functions.run(key, "POST", CHAT, stored, headers=once)
+    second = functions.run(key, "POST", CHAT, stored, headers=once)
+    assert (first[0], second[0]) == (200, 200)
+    assert first[2] == second[2]
+    assert second[1]["idempotency-replayed"] == "true"
+    other = functions.run(key, "POST", CHAT, BODY, headers=once)
+    assert (other[0], json.loads(other[2])["error"]["code"]) == (409, "idempotency_key_reused")
+    # without storing, nothing is replayed and the key is free again
+    again = {"idempotency-key": "of another chat"}
+    assert [functions.run(key, "POST", CHAT, BODY, headers=again)[0] for _ in range(2)] == [200, 200]
+    assert len(functions.stack.upstream.requests) == asked + 3
 
 
 def test_requests_above_the_limit_are_refused(functions: InProcess) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from chat.accounting import Account
+from chat.idempotent import IdempotentChat
 from chat.models import Registry
 from chat.providers.scripted import ScriptedProvider
+from chat.replays import Replays
 from chat.responses.routes import Asked, Surface
 from chat.service import Answer, Chat
-from chat.stored import StoredChats
+from chat.stored import StoredChats, tags_of
 from chat.wire import parse
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
@@ -35,6 +38,10 @@ def subject_of(project: str, kind: Any, value: str) -> str:
     return subject_id(project_pepper(b"p" * 32, project), kind, value)
 
 
+def tags(project: str, metadata: Mapping[str, str]) -> frozenset[bytes]:
+    return tags_of(project_pepper(b"p" * 32, project), metadata)
+
+
 @dataclass
 class World:
     """Everything within reach of a test."""
@@ -52,15 +59,18 @@ class World:
         self.marks = Marks(Catalogued(self.marked, "requests"), self.clock)
         self.completions = Completions(records, self.vault, self.marks, self.clock)
         self.records = Records(records, self.vault, self.marks, self.clock)
-        self.stored = StoredChats(self.completions)
+        self.stored = StoredChats(self.completions, tags)
         self.chat = Chat(
             registry=Registry("local", openai=True, region="eu-central-1"),
             providers=lambda model: self.provider,
             completions=self.completions,
             days=Days(records, self.clock),
             subject_of=subject_of,
+            tags=tags,
             clock=self.clock,
         )
+        replays = Replays(records, lambda project: project_pepper(b"p" * 32, project), self.clock)
+        self.idempotent = IdempotentChat(self.chat, replays, self.completions)
         self.surface = Surface.over(self.chat, self.records, self.vault, self.clock)
         key = {"h": b"h", "e": NEVER, "s": ["chat"], "c": 1}
         limits = {"rpm": 100, "tpm": 1_000_000, "rpd": 10_000, "tpmo": 10**9, "conc": 5, "smo": 10**15}
@@ -85,11 +95,14 @@ class World:
             spend=spend,
         )
 
-    def ask(self, **body: Any) -> Answer:
-        """Create a completion. The account of the last one is in `account`."""
+    def ask(self, key: str | None = None, **body: Any) -> Answer:
+        """Create a completion, under an Idempotency-Key where one is given. Its account is in `account`."""
         raw = json.dumps({"model": "smollm2-135m", "messages": [{"role": "user", "content": "Hi"}], **body}).encode()
+        self.size = len(raw)
         verdict = self.admit(len(raw))
         self.account = Account(self.projects, "T", verdict)
+        if key is not None:
+            return self.idempotent.create(parse(raw), raw, verdict, self.account, 60.0, key)
         return self.chat.create(parse(raw), len(raw), verdict, self.account, 60.0)
 
     def call(

@@ -22,9 +22,44 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of the answer's text."""
+    """A piece of the answer's text. ``logprobs``: its tokens in OpenAI's shape, where they were asked for."""
 
     text: str = field(repr=False)
+    logprobs: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A piece of the text with which the model declines."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of what the model thinks before it answers. Chat completions have no field for it."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What follows belongs to this answer of a request for several (``n``); never sent for the first one, 0."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the upstream says about itself, at most once and before all content."""
+
+    fingerprint: str | None = None
+    tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing has arrived for a while, and the upstream is still there: the moment for a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +98,11 @@ class Usage:
     completion_tokens: int
     cached_tokens: int = 0
     estimated: bool = False
+    reasoning_tokens: int = 0
+    cache_written_tokens: int = 0
 
 
-Event: TypeAlias = Text | ToolStart | ToolArguments | Finish | Usage
+Event: TypeAlias = Text | Refusal | Reasoning | ToolStart | ToolArguments | Choice | Served | Idle | Finish | Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +128,11 @@ class Call:
 
 
 class Stream(Protocol):
-    """The events of an accepted call: content, then exactly one :class:`Finish`, then exactly one :class:`Usage`."""
+    """The events of an accepted call: content, then exactly one :class:`Finish`, then exactly one :class:`Usage`.
+
+    For several answers that order repeats, each but the first behind its :class:`Choice`. :class:`Idle` comes anywhere
+    before the Finish.
+    """
 
     def __iter__(self) -> Iterator[Event]:
         """Yield the events as they arrive, once. Raises :class:`ProviderBroken`."""
@@ -152,6 +193,13 @@ class ProviderBroken(ProviderError):
     text = "the model provider broke off"
 
 
+_PIECES = (Text, Refusal, Reasoning, ToolArguments)
+
+
+HEARTBEAT_SECONDS = 15.0
+"""After so long a silence a stream says that it is idle. API Gateway ends a stream after 5 idle minutes."""
+
+
 class Hangup(Protocol):
     """What a stream reads from: closed when nobody listens, finished when all was said."""
 
@@ -187,7 +235,7 @@ class AcceptedStream:
                     elif isinstance(event, Usage):
                         usage = event
                     else:
-                        pieces += not isinstance(event, ToolStart)
+                        pieces += isinstance(event, _PIECES)
                         yield event
             except ProviderBroken:
                 if finish is None:

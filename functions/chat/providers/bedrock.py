@@ -13,10 +13,12 @@ from chat.providers.base import (
     Event,
     Finish,
     FinishReason,
+    Idle,
     ProviderBroken,
     ProviderError,
     ProviderRejected,
     ProviderUnavailable,
+    Reasoning,
     Rejection,
     Stream,
     Text,
@@ -26,6 +28,7 @@ from chat.providers.base import (
 )
 from chat.providers.converse import to_converse
 from chat.providers.eventstream import EventStreamDecoder, EventStreamError, Message
+from chat.providers.silence import idle, remaining
 from chatapi.aws import AwsClient, AwsUnavailable
 from chatapi.aws.errors import TransportError
 from chatapi.aws.sigv4 import encode_segment
@@ -72,7 +75,7 @@ class BedrockProvider:
         try:
             if status == 200:
                 messages = _messages(response, deadline, self._read_timeout)
-                first = next(messages)
+                first = next(message for message in messages if isinstance(message, Message))
                 failure = _first_failure(first)
                 if failure is None:
                     return AcceptedStream(_events(first, messages), response, call)
@@ -84,12 +87,12 @@ class BedrockProvider:
         return failure
 
 
-def _messages(response: Response, deadline: float, read_timeout: float) -> Iterator[Message]:
+def _messages(response: Response, deadline: float, read_timeout: float) -> Iterator[Message | Idle]:
     decoder = EventStreamDecoder()
     try:
         while True:
-            remaining = deadline - time.monotonic()
-            chunk = response.read1(timeout=min(remaining, read_timeout)) if remaining > 0 else b""
+            yield from idle(response, deadline, read_timeout)
+            chunk = response.read1(timeout=remaining(deadline, read_timeout))
             if not chunk:
                 break
             yield from decoder.feed(chunk)
@@ -101,12 +104,15 @@ def _messages(response: Response, deadline: float, read_timeout: float) -> Itera
         raise ProviderBroken
 
 
-def _events(first: Message, rest: Iterator[Message]) -> Iterator[Event]:
+def _events(first: Message, rest: Iterator[Message | Idle]) -> Iterator[Event]:
     translator = _Translator()
     try:
         yield from translator.events(first)
         for message in rest:
-            yield from translator.events(message)
+            if isinstance(message, Idle):
+                yield message
+            else:
+                yield from translator.events(message)
         broken = False
     except (ValueError, TypeError, KeyError, AttributeError):
         broken = True
@@ -129,6 +135,9 @@ class _Translator:
                 delta = data["delta"]
                 if delta.get("text"):
                     yield Text(delta["text"])
+                elif delta.get("reasoningContent"):
+                    if delta["reasoningContent"].get("text"):
+                        yield Reasoning(delta["reasoningContent"]["text"])
                 elif delta.get("toolUse", {}).get("input"):
                     yield ToolArguments(self._tools[data["contentBlockIndex"]], delta["toolUse"]["input"])
             case "contentBlockStart" if "toolUse" in data.get("start", {}):
@@ -145,7 +154,9 @@ def _usage(usage: dict[str, Any]) -> Usage:
     """Bedrock counts what came from or went into its prompt cache apart; OpenAI counts it in."""
     cached = int(usage.get("cacheReadInputTokens") or 0)
     written = int(usage.get("cacheWriteInputTokens") or 0)
-    return Usage(int(usage["inputTokens"]) + cached + written, int(usage["outputTokens"]), cached)
+    return Usage(
+        int(usage["inputTokens"]) + cached + written, int(usage["outputTokens"]), cached, cache_written_tokens=written
+    )
 
 
 def _first_failure(first: Message) -> ProviderError | None:

@@ -36,20 +36,34 @@ class Message:
 
 
 class EventStreamDecoder:
-    """Feed it bytes as they arrive; get the messages that they complete. Raises :class:`EventStreamError`."""
+    """Feed it bytes as they arrive; get the messages that they complete.
+
+    Raises :class:`EventStreamError`, at the next feed where whole messages came before what is damaged.
+    """
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._damaged = False
 
     @property
     def empty(self) -> bool:
         """Whether the stream may end here."""
-        return not self._buffer
+        return not self._buffer and not self._damaged
 
     def feed(self, chunk: bytes) -> list[Message]:
         """The messages that ``chunk`` completes, in order."""
-        buffer = self._buffer + chunk
-        start, messages = 0, []
+        messages: list[Message] = []
+        if not self._damaged:
+            try:
+                self._feed(chunk, messages)
+            except EventStreamError:
+                self._damaged = True
+        if self._damaged and not messages:
+            raise EventStreamError
+        return messages
+
+    def _feed(self, chunk: bytes, messages: list[Message]) -> None:
+        buffer, start = self._buffer + chunk, 0
         while len(buffer) - start >= _PRELUDE.size:
             total, headers_length, prelude_crc = _PRELUDE.unpack_from(buffer, start)
             if crc32(buffer[start : start + 8]) != prelude_crc or not _SMALLEST + headers_length <= total <= _LARGEST:
@@ -66,7 +80,6 @@ class EventStreamDecoder:
             messages.append(Message(headers, buffer[headers_end : end - 4]))
             start = end
         self._buffer = buffer[start:]
-        return messages
 
 
 def _headers(data: bytes) -> dict[str, Any]:

@@ -21,13 +21,17 @@ from chat.providers.base import (
     ProviderBroken,
     ProviderRejected,
     ProviderUnavailable,
+    Reasoning,
+    Refusal,
     Rejection,
+    Served,
     Stream,
     Text,
     ToolArguments,
     ToolStart,
     Usage,
 )
+from chat.providers.silence import idle, remaining
 from chat.providers.sse import SseDecoder
 from chatapi.aws.errors import TransportError
 from chatapi.aws.transport import Response, Transport
@@ -38,6 +42,7 @@ _FINISH: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+_TIERS = ("default", "flex", "scale", "priority", "fast")
 _CONTEXT_CODES = ("context_length_exceeded", "exceed_context_size_error")
 
 
@@ -141,7 +146,11 @@ def _events(response: Response, deadline: float, read_timeout: float) -> Iterato
     decoder = SseDecoder()
     translator = _Translator()
     try:
-        while chunk := response.read1(timeout=_remaining(deadline, read_timeout)):
+        while True:
+            yield from idle(response, deadline, read_timeout)
+            chunk = response.read1(timeout=remaining(deadline, read_timeout))
+            if not chunk:
+                break
             for data in decoder.feed(chunk):
                 if data == b"[DONE]":
                     return
@@ -154,11 +163,27 @@ def _events(response: Response, deadline: float, read_timeout: float) -> Iterato
         raise ProviderBroken  # outside the handler: the cause may quote content
 
 
-def _remaining(deadline: float, read_timeout: float) -> float:
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise TransportError(sent=True, timed_out=True)
-    return min(remaining, read_timeout)
+def _logprobs(told: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The tokens of a piece with what OpenAI's type has and no more."""
+    return tuple(
+        {**_logprob(token), "top_logprobs": [_logprob(other) for other in token.get("top_logprobs") or ()]}
+        for token in told.get("content") or ()
+    )
+
+
+def _logprob(token: dict[str, Any]) -> dict[str, Any]:
+    # A server may say -Infinity, which JSON does not have; OpenAI's own floor is -9999.
+    raw = token.get("bytes")
+    return {
+        "token": str(token["token"]),
+        "logprob": max(float(token["logprob"]), -9999.0),
+        "bytes": [int(byte) for byte in raw] if raw is not None else None,
+    }
+
+
+def _name(text: Any) -> str | None:
+    """A fingerprint is a short word; anything else an upstream might say there goes nowhere."""
+    return text if isinstance(text, str) and text.isascii() and text.isprintable() and len(text) <= 64 else None
 
 
 class _Translator:
@@ -167,17 +192,29 @@ class _Translator:
     def __init__(self) -> None:
         self._tools: dict[Any, int] = {}  # the upstream's index of a tool call to ours, which has no gaps
         self._tool_key: Any = None
+        self._served = False
 
     def events(self, chunk: dict[str, Any]) -> Iterator[Event]:
         if chunk.get("error"):
             raise ValueError("an error event")
+        if not self._served:
+            self._served = True
+            fingerprint, tier = chunk.get("system_fingerprint"), chunk.get("service_tier")
+            if fingerprint or tier:
+                yield Served(_name(fingerprint), tier if tier in _TIERS else None)
         for choice in chunk.get("choices") or ():
             if choice.get("index"):
                 continue
             delta = choice.get("delta") or {}
-            text = delta.get("content") or delta.get("refusal")
+            thought = delta.get("reasoning_content") or delta.get("reasoning")  # DeepSeek's name, and vLLM's newer one
+            if thought:
+                yield Reasoning(thought)
+            text = delta.get("content")
             if text:
-                yield Text(text)
+                told = choice.get("logprobs")
+                yield Text(text, _logprobs(told)) if told else Text(text)
+            if delta.get("refusal"):
+                yield Refusal(delta["refusal"])
             for tool in delta.get("tool_calls") or ():
                 yield from self._tool(tool)
             reason = choice.get("finish_reason")
@@ -185,8 +222,14 @@ class _Translator:
                 yield Finish(_FINISH.get(reason, "stop"))
         usage = chunk.get("usage")
         if usage:
-            cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-            yield Usage(int(usage["prompt_tokens"]), int(usage["completion_tokens"]), int(cached))
+            given, made = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+            yield Usage(
+                int(usage["prompt_tokens"]),
+                int(usage["completion_tokens"]),
+                int(given.get("cached_tokens") or 0),
+                reasoning_tokens=int(made.get("reasoning_tokens") or 0),
+                cache_written_tokens=int(given.get("cache_write_tokens") or 0),
+            )
 
     def _tool(self, tool: dict[str, Any]) -> Iterator[Event]:
         function = tool.get("function") or {}

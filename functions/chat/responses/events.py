@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chat.providers.base import Event, FinishReason, Text, ToolArguments, ToolStart
+from chat.providers.base import Event, FinishReason, Refusal, Text, ToolArguments, ToolStart
 from chat.responses.translate import Item, item_id
 from chat.sse import compact
 from chatapi.errors import ApiError
@@ -46,7 +46,7 @@ class Answering:
     def add(self, event: Event) -> bytes:
         """What an event of the provider's becomes."""
         match event:
-            case Text(text):
+            case Text(text) | Refusal(text):
                 start = b"" if self._message is not None else self._open_message()
                 assert self._message is not None
                 self._pieces[self._message].append(text)

@@ -14,6 +14,7 @@ from typing import Any
 from chat.responses.conversations import ITEM_PREFIXES, Conversations, Shared
 from chat.responses.translate import Item
 from chat.responses.wire import ResponseCreate
+from chatapi import retention
 from chatapi.errors import BadRequest, Forbidden, NotFound, RetentionNotPermitted
 from chatapi.ids import Family, token_of
 from chatapi.store.records import Records
@@ -160,7 +161,7 @@ class History:
 
 def may_read(caller: Verdict, param: str) -> None:
     """Whether a request may bring stored content before the model, which may then say it: as if it read it."""
-    if caller.retention != "history":
+    if retention.seconds(caller.retention) == 0:
         raise RetentionNotPermitted(param)
     if "history" not in caller.scopes:
         raise Forbidden(param=param)

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from chat.accounting import Account
+from chat.answers import broken
 from chat.faults import refusal_of
 from chat.generation import Body, Generation, Transcript
 from chat.providers.base import Finish, ProviderBroken
@@ -15,8 +16,9 @@ from chat.responses.events import Answering, usage_of
 from chat.responses.history import PREFIX, Context, History
 from chat.responses.translate import Item, chat_request, full, item_id, of_text, renamed
 from chat.responses.wire import ResponseCreate
-from chat.service import Answer, Chat, Started, broken
+from chat.service import Answer, Chat, Started
 from chat.sse import compact
+from chatapi import retention
 from chatapi.clock import Clock
 from chatapi.errors import ApiError, BadRequest, RetentionNotPermitted
 from chatapi.ids import Family
@@ -40,7 +42,7 @@ class Responses:
                 raise BadRequest("A required parameter is missing.", code="missing_required_parameter", param="input")
             raise BadRequest("The array is empty.", code="empty_array", param="input")
         storing = request.store is True or request.keeps_items
-        if storing and caller.retention != "history":
+        if storing and retention.seconds(caller.retention) == 0:
             raise RetentionNotPermitted
         family = Family.new(self._clock.now())
         numbers = count(1)

@@ -94,12 +94,13 @@ def catalogue() -> Catalogue:
     return Catalogue(stores, kinds)
 
 
-def expiry(kind: str, now: float, ceiling_days: int | None = None) -> int:
+def expiry(kind: str, now: float, ceiling_days: int | None = None, *, ceiling_seconds: int | None = None) -> int:
     """When a record of a kind ends, POSIX seconds. A ceiling can only tighten the term (MSG-2, RET-1)."""
     days = catalogue().kinds[kind].days
     if days is None:
         raise NotInCatalogue("a kind without a retention term")
-    return int(now) + _DAY * (days if ceiling_days is None else min(days, ceiling_days))
+    term = _DAY * (days if ceiling_days is None else min(days, ceiling_days))
+    return int(now) + (term if ceiling_seconds is None else min(term, ceiling_seconds))
 
 
 class Catalogued:

@@ -11,6 +11,7 @@
     ├── RateLimited               429     rate_limit_error       rate_limit_exceeded, insufficient_quota
     ├── InternalError             500     server_error           internal_error
     └── Unavailable               503     server_error           service_unavailable
+        └── StoreFailed           503     server_error           store_failed
 
 The wire shape is OpenAI's: `{"error": {"message", "type", "param", "code"}}`, all four keys always there (clients read
 `.code` and `.type`). Messages are fixed texts of this file and of the routes: nothing a user sent is ever in one, and
@@ -171,3 +172,14 @@ class Unavailable(ApiError):
 
     def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
         super().__init__(message, headers={"retry-after": str(retry_after)})
+
+
+class StoreFailed(Unavailable):
+    """503: the answer was generated and settled, and could not be kept as the request demands. Trying again would
+    generate it anew, so clients are told not to do it by themselves."""
+
+    code = "store_failed"
+
+    def __init__(self) -> None:
+        super().__init__("The answer was generated and could not be stored. What was used is settled.")
+        self.headers["x-should-retry"] = "false"

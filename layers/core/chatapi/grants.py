@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from chatapi.retention import tightest
+
 MAX_ENTRIES = 8
 """Entries of a list of models or ranges: the item that every request updates must stay small (docs/keys.md)."""
 MAX_NAME = 64
@@ -53,7 +55,7 @@ class Grant:
             return "expires_at"
         if maker.models is not None and (self.models is None or not set(self.models) <= set(maker.models)):
             return "models"
-        if maker.retention is not None and self.retention != maker.retention:
+        if maker.retention is not None and tightest(self.retention or "history", maker.retention) != self.retention:
             return "retention"
         if maker.cidrs is not None and (self.cidrs is None or not _covered(self.cidrs, maker.cidrs)):
             return "cidrs"

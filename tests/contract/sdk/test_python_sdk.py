@@ -65,8 +65,9 @@ def test_what_newer_clients_send_is_accepted(client: OpenAI, upstream: ScriptedU
         max_completion_tokens=7,
         prompt_cache_key="k",
         safety_identifier="someone",
-        verbosity="low",
-        reasoning_effort="low",
+        verbosity="medium",
+        reasoning_effort="none",
+        service_tier="auto",
         extra_body={"not_known_yet": {"a": [1]}},
         extra_headers={"OpenAI-Organization": "org", "OpenAI-Project": "proj"},
     )

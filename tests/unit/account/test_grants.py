@@ -22,7 +22,7 @@ grants = st.builds(
     scopes=st.lists(st.sampled_from(SCOPES), min_size=1, unique=True).map(tuple),
     expires=st.none() | st.integers(1, 5),
     models=lists("a", "b", "c"),
-    retention=st.sampled_from([None, "none"]),
+    retention=st.sampled_from([None, "none", "history:1", "history:30"]),
     cidrs=lists("10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "::/0", "2001:db8::/32", "2001:db8:1::/48"),
     rpm=st.none() | st.integers(1, 3),
     tpm=st.none() | st.integers(1, 3),

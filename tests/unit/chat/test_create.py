@@ -150,7 +150,8 @@ def test_a_stored_chat_is_retrieved_by_its_project_alone(stream: bool) -> None:
     assert kept["choices"][0]["message"]["content"] == "Hello"
     assert kept["metadata"] == {"topic": "x"}
     messages = world.stored.messages(PROJECT, done["id"], {})
-    assert messages["data"][0] == {"role": "user", "content": "Hi", "name": None, "id": done["id"] + "-0"}
+    nothing = {"name": None, "refusal": None, "annotations": [], "content_parts": None}
+    assert messages["data"][0] == {"role": "user", "content": "Hi", "id": done["id"] + "-0", **nothing}
     with pytest.raises(ApiError) as caught:
         world.stored.retrieve("project2", done["id"])
     assert caught.value.status == 404
@@ -172,7 +173,7 @@ def test_a_chat_that_ends_during_an_erasure_leaves_nothing_and_says_so() -> None
     )
     events = frames(world.ask(stream=True, store=True, user="u"))
     # then the stream ends in an error and no row of content is left
-    assert events[-1]["error"]["code"] == "service_unavailable"
+    assert events[-1]["error"]["code"] == "store_failed"
     assert not [row for row in world.rows.rows.values() if row["kind"] in ("completion", "locator")]
     assert world.slots() == 0
 
@@ -246,10 +247,12 @@ def test_a_store_that_fails_after_the_last_token_is_told_and_keeps_nothing(strea
     # then the caller sees an error, nothing is left behind, and the tokens are settled
     if stream:
         events = frames(world.ask(stream=True, store=True))
-        assert events[-1]["error"]["code"] == "service_unavailable"
+        assert events[-1]["error"]["code"] == "store_failed"
     else:
-        with pytest.raises(AwsUnavailable):
+        with pytest.raises(ApiError) as caught:
             world.ask(store=True)
+        assert (caught.value.status, caught.value.code) == (503, "store_failed")
+        assert caught.value.headers["x-should-retry"] == "false"
     assert {row["kind"] for row in world.rows.rows.values()} == {"day"}
     assert (world.used(), world.slots()) == (7, 0)
 

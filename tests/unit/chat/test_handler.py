@@ -28,7 +28,12 @@ def wired_world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     registry = Registry("local", openai=True, region="eu-central-1")
     services = Services(
-        registry, world.chat, world.stored, lambda verdict: Account(world.projects, "T", verdict), lambda: world.surface
+        registry,
+        world.chat,
+        world.stored,
+        lambda verdict: Account(world.projects, "T", verdict),
+        world.idempotent,
+        lambda: world.surface,
     )
     monkeypatch.setattr(entry, "_services", services)
     return world

@@ -15,6 +15,7 @@ from chat.providers.base import (
     ProviderBroken,
     ProviderRejected,
     ProviderUnavailable,
+    Reasoning,
     Rejection,
     Text,
     ToolArguments,
@@ -64,7 +65,7 @@ def test_an_answer_streams_through(stub: Stub) -> None:
         stop(),
         metadata(5, 2, cacheReadInputTokens=3, cacheWriteInputTokens=1),
     )
-    assert events == [Text("Hel"), Text("lo"), Finish("stop"), Usage(9, 2, 3)]
+    assert events == [Text("Hel"), Text("lo"), Finish("stop"), Usage(9, 2, 3, cache_written_tokens=1)]
 
     (request,) = stub.requests
     assert request.path == "/model/anthropic.claude-3-5-sonnet-20241022-v2%3A0/converse-stream"
@@ -97,6 +98,7 @@ def test_tools_are_numbered_from_zero_whatever_their_blocks_are(stub: Stub) -> N
         metadata(1, 1),
     )
     assert events == [
+        Reasoning("hidden"),
         Text("Let me look."),
         ToolStart(0, "id-f", "f"),
         ToolArguments(0, '{"x"'),

@@ -14,7 +14,6 @@ from chatapi.aws.sigv4 import Signer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from http.client import HTTPMessage
     from typing import Any
 
     from chatapi.aws.credentials import Credentials
@@ -129,7 +128,7 @@ class AwsClient:
         headers: Mapping[str, str] | None = None,
         *,
         timeout: float | None = None,
-    ) -> tuple[int, HTTPMessage, Response]:
+    ) -> tuple[int, dict[str, str], Response]:
         """Send a REST request; return status, headers and the response to read, stream or close.
 
         ``target`` is path and query as they go on the wire (:func:`chatapi.aws.sigv4.encode_segment`). What AWS

@@ -1,4 +1,4 @@
-"""Kept-alive HTTP/1.1 to one origin, over ``http.client``: the least that signed calls and token streams need."""
+"""Kept-alive HTTP/1.1 to one origin: the least that signed calls and token streams need."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import functools
 import select
 import socket
 import ssl
-from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection, IncompleteRead
 
 from chatapi.aws.errors import TransportError
+from chatapi.aws.http1 import Malformed, Reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _HUNG_UP = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-# The last two are what http.client raises when another thread closes the response under a reader.
-_READ_ERRORS = (OSError, HTTPException, ValueError, AttributeError)
+_LARGEST = 64 * 1024 * 1024
+"""Of a body that is read whole: more than any service called here answers."""
 
 
 class Transport:
@@ -31,7 +31,7 @@ class Transport:
     def __init__(
         self, endpoint: str, *, timeout: float, clear_text_hosts: tuple[str, ...] = (), resend: bool = True
     ) -> None:
-        self._idle: list[HTTPConnection] = []
+        self._idle: list[socket.socket] = []
         scheme, _, self.host = endpoint.rstrip("/").partition("://")
         if scheme not in ("http", "https") or not self.host or "/" in self.host or "@" in self.host:
             raise ValueError("an endpoint is scheme://host[:port]")
@@ -41,6 +41,11 @@ class Transport:
         self._secure = scheme == "https"
         self._timeout = timeout
         self._resend = resend
+        self._name = name.strip("[]")
+        port = self.host[len(name) + 1 :]
+        if port and not (port.isascii() and port.isdigit()):
+            raise ValueError("an endpoint is scheme://host[:port]")
+        self._port = int(port) if port else 443 if self._secure else 80
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, *, timeout: float | None = None
@@ -51,35 +56,34 @@ class Transport:
         replaced once: an exchange is at least once, unless ``resend`` is off, when it is at most once.
         """
         timeout = self._timeout if timeout is None else timeout
+        request = _head(method, target, headers, body) + body
         while self._idle:
-            connection = self._idle.pop()
-            if _is_stale(connection):
-                connection.close()
+            sock = self._idle.pop()
+            if _is_stale(sock):
+                sock.close()
                 continue
-            connection.sock.settimeout(timeout)
+            sock.settimeout(timeout)
             try:
-                return self._exchange(connection, method, target, headers, body)
+                return self._exchange(sock, request)
             except _HUNG_UP as error:
                 if self._resend:
                     break
                 failure = _failure(error, sent=True)
-            except (OSError, HTTPException) as error:
+            except (OSError, Malformed) as error:
                 failure = _failure(error, sent=True)
             raise failure
-        connection = self._connection(timeout)
         sent = False
         try:
-            connection.connect()
+            sock = self._connect(timeout)
             sent = True
-            return self._exchange(connection, method, target, headers, body)
-        except (OSError, HTTPException) as error:
-            connection.close()
+            return self._exchange(sock, request)
+        except (OSError, Malformed) as error:
             failure = _failure(error, sent=sent)
         raise failure  # outside the handler: the cause holds a request, and must not travel with the error
 
-    def give_back(self, connection: HTTPConnection) -> None:
+    def give_back(self, sock: socket.socket) -> None:
         """Keep a connection whose exchange is complete."""
-        self._idle.append(connection)
+        self._idle.append(sock)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -88,95 +92,100 @@ class Transport:
 
     __del__ = close  # an abandoned client hangs up, without a ResourceWarning for each idle socket
 
-    def _connection(self, timeout: float) -> HTTPConnection:
-        if self._secure:
-            return HTTPSConnection(self.host, timeout=timeout, context=_tls())
-        return HTTPConnection(self.host, timeout=timeout)
-
-    def _exchange(
-        self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> Response:
-        sock: socket.socket = connection.sock
-        raw = HTTPResponse(sock, method=method)
+    def _connect(self, timeout: float) -> socket.socket:
+        sock = socket.create_connection((self._name, self._port), timeout)
         try:
-            sock.sendall(_head(method, target, headers, body) + body)  # one write, where http.client takes two
-            raw.begin()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return _tls().wrap_socket(sock, server_hostname=self._name) if self._secure else sock
         except BaseException:
-            raw.close()
-            connection.close()
+            sock.close()
             raise
-        return Response(raw, connection, self)
+
+    def _exchange(self, sock: socket.socket, request: bytes) -> Response:
+        try:
+            sock.sendall(request)  # one write for head and body
+            return Response(Reading(sock), sock, self)
+        except BaseException:
+            sock.close()
+            raise
 
 
 class Response:
     """A response whose body is still on the wire. Read it to the end or close it."""
 
-    __slots__ = ("_connection", "_raw", "_transport", "headers", "status")
+    __slots__ = ("_raw", "_sock", "_transport", "headers", "status")
 
-    def __init__(self, raw: HTTPResponse, connection: HTTPConnection, transport: Transport) -> None:
+    def __init__(self, raw: Reading, sock: socket.socket, transport: Transport) -> None:
         self.status: int = raw.status
-        self.headers: HTTPMessage = raw.headers
+        self.headers: dict[str, str] = raw.headers
         self._raw = raw
-        self._connection: HTTPConnection | None = connection
+        self._sock: socket.socket | None = sock
         self._transport = transport  # kept alive by what it lent out
 
     def read(self) -> bytes:
         """The whole body. Raises :class:`TransportError` when it is cut short."""
-        try:
-            data = self._raw.read()
-        except _READ_ERRORS as error:
-            failure = _failure(error, sent=True)
-        else:
-            self._release()
-            return data
-        self.close()
-        raise failure
+        pieces, size = [], 0
+        while data := self.read1():
+            pieces.append(data)
+            size += len(data)
+            if size > _LARGEST:
+                self.close()
+                raise TransportError(sent=True, timed_out=False)
+        return b"".join(pieces)
 
-    def read1(self, limit: int = 65536, *, timeout: float | None = None) -> bytes:
+    def read1(self, *, timeout: float | None = None) -> bytes:
         """What has arrived, waiting (``timeout`` seconds at most) only when nothing has; ``b""`` at the end.
 
         Raises :class:`TransportError` when the body is cut short or nothing came in time.
         """
+        sock = self._sock
+        if sock is None:
+            if self._raw.ended:
+                return b""
+            raise TransportError(sent=True, timed_out=False)
         try:
-            if timeout is not None and self._connection is not None:
-                self._connection.sock.settimeout(timeout)
-            data = self._raw.read1(limit)
-            if not data and self._raw.length:
-                raise IncompleteRead(b"")  # http.client takes a body that is too short for a complete one
-        except _READ_ERRORS as error:
+            if timeout is not None:
+                sock.settimeout(timeout)
+            data = self._raw.more()
+        except (OSError, Malformed, ValueError) as error:  # ValueError: another thread closed it
             failure = _failure(error, sent=True)
         else:
-            if not data:
+            if self._raw.ended:
                 self._release()
             return data
         self.close()
         raise failure
 
+    def wait(self, timeout: float) -> bool:
+        """Whether :meth:`read1` would find something within ``timeout`` seconds: data, the end or a failure."""
+        try:
+            return self._sock is None or self._raw.wait(timeout)
+        except (OSError, ValueError):
+            return True
+
     def finish(self) -> None:
         """Keep the connection when the body's end has arrived, else hang up: for a reader that has all it wants."""
         with contextlib.suppress(TransportError):
-            if self._connection is not None and self.read1(timeout=0.05):
+            if self._sock is not None and self.read1(timeout=0.05):
                 self.close()
 
     def close(self) -> None:
         """Hang up, unless the body was read to its end: the peer learns at once that nobody listens."""
-        connection, self._connection = self._connection, None
-        if connection is None:
+        sock, self._sock = self._sock, None
+        if sock is None:
             return
         with contextlib.suppress(OSError):  # the peer may have been faster
-            connection.sock.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread, which close alone does not
-        self._raw.close()
-        connection.close()
+            sock.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread, which close alone does not
+        sock.close()
 
     def _release(self) -> None:
-        connection, self._connection = self._connection, None
-        self._raw.close()
-        if connection is None:
+        sock, self._sock = self._sock, None
+        if sock is None:
             return
-        if self._raw.will_close:
-            connection.close()
+        if self._raw.keeps:
+            self._transport.give_back(sock)
         else:
-            self._transport.give_back(connection)
+            sock.close()
 
 
 def _head(method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -190,10 +199,10 @@ def _head(method: str, target: str, headers: Mapping[str, str], body: bytes) -> 
     return f"{head}\r\n\r\n".encode()
 
 
-def _is_stale(connection: HTTPConnection) -> bool:
+def _is_stale(sock: socket.socket) -> bool:
     """Whether an idle connection became readable: its peer hung up, or said something that nobody asked for."""
     poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
+    poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
 
 

@@ -8,6 +8,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 s#{project}#{subject}#{generation}   {kind}#{parent}#{id}        and #{revision}#{chunk} behind those
                 s#{project}#{subject}#-              day#{date}#{recipient}      rows without a generation
                 s#{project}#{subject}#-              alias#{subject}
+                s#{project}#{subject}#-              idempotency#{digest}
                 s#{project}#{subject}#hold           {case}#{id}#{chunk}         rows kept under a legal hold
                 l#{project}                          {id}                        locators
                 u#{project}                          {date}                      remainders
@@ -35,6 +36,7 @@ HOLD = "hold"
 COMPLETION = "completion#"
 DAY = "day#"
 ALIAS = "alias#"
+IDEMPOTENCY = "idempotency#"
 """What the sort keys of those kinds begin with."""
 
 
@@ -93,6 +95,11 @@ def remainder_pk(project: str) -> str:
 def alias_sk(subject: str) -> str:
     """The sort key of an alias: `subject` is the same person under another selector."""
     return ALIAS + subject
+
+
+def idempotency_sk(digest: str) -> str:
+    """The sort key of an Idempotency-Key: `digest` is a keyed one, in hexadecimal."""
+    return IDEMPOTENCY + digest
 
 
 def held_sk(case: str, completion_id: str, index: int) -> str:

@@ -17,6 +17,7 @@ from chatapi.ids import project_id, random62
 from chatapi.keys import SCOPES, hash_key, mint_key
 from chatapi.limits.admission import project_key
 from chatapi.limits.windows import NO_LIMIT
+from chatapi.retention import is_ceiling
 from chatapi.store.items import Change, Collision, Item, Table
 from chatapi.store.project_limits import Limits as Limits  # noqa: PLC0414 - its readers find it here
 
@@ -99,8 +100,8 @@ class Projects:
         scopes: Sequence[str] = SCOPES[:3],
     ) -> tuple[str, str]:
         """A new project with one key: (project id, key). The key is shown this once and never stored."""
-        if retention not in ("none", "history"):
-            raise ProjectError("retention is none or history")
+        if not is_ceiling(retention):
+            raise ProjectError("retention is none, history or history:DAYS")
         try:
             kept = limits.checked()
         except ValueError as error:
@@ -223,8 +224,8 @@ def _checked(grant: Grant, name: str) -> dict[str, Any]:
         raise ProjectError("scopes are " + ", ".join(SCOPES))
     if not is_key_name(name):
         raise ProjectError("a key's name has at most 64 printable characters")
-    if grant.retention not in (None, "none"):
-        raise ProjectError("a key's retention is none or not given")
+    if grant.retention == "history" or not is_ceiling(grant.retention or "none"):
+        raise ProjectError("a key's retention is none, history:DAYS or not given")
     for entries in (grant.models, grant.cidrs):
         if entries is not None and not 1 <= len(entries) <= MAX_ENTRIES:
             raise ProjectError("a list of models or CIDR ranges has 1 to 8 entries")

@@ -1,0 +1,76 @@
+"""From a validated request to the provider's call: what is passed on, under which names, and what stays here.
+
+A provider gets the messages, the parameters that its model is known to take, and pseudonyms (commitment MSG-1). What
+the developer calls the end user, the prompt cache's key, `metadata` and `store` never leave.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chat.capabilities import chosen
+from chat.providers.base import Call
+
+if TYPE_CHECKING:
+    from chat.models import Model
+    from chat.wire import ChatRequest
+
+_PASSED_ON = (
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "reasoning_effort",
+    "verbosity",
+    "modalities",
+    "audio",
+    "prediction",
+)
+_WITHOUT_EFFECT: tuple[Any, ...] = (None, False, 0, {}, "none", ["text"])
+"""Taken from every caller and sent to nobody: a server that does not know the parameter might refuse it.
+
+`False` and `0` are equal, so a penalty of 0.0 and `logprobs: false` are both in here.
+"""
+
+
+def call_of(request: ChatRequest, model: Model, *, user: str, cache_key: str) -> Call:
+    """The call. `user` and `cache_key` are pseudonyms."""
+    stop = request.stop or ()
+    tools, choice = _tools(request)
+    extra = {**model.extra, **{k: v for k in _PASSED_ON if (v := getattr(request, k)) not in _WITHOUT_EFFECT}}
+    if extra.get("verbosity") == "medium" and "verbosity" not in model.capabilities:
+        del extra["verbosity"]
+    if request.reasoning_effort == "none" and "reasoning_effort" in model.capabilities:
+        extra["reasoning_effort"] = "none"
+    if request.service_tier not in (None, "auto", "default"):
+        extra["service_tier"] = request.service_tier
+    if tools and request.parallel_tool_calls is not None and "parallel_tool_calls" in model.capabilities:
+        extra["parallel_tool_calls"] = request.parallel_tool_calls
+    if "prompt_cache" in model.capabilities:
+        # Always: without a key of its own, a project would share the provider's cache with others (isolation).
+        extra["prompt_cache_key"] = cache_key
+    return Call(
+        model=model.upstream,
+        messages=tuple(dict(message) for message in request.messages),
+        max_tokens=request.output_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        tools=tools,
+        tool_choice=choice,
+        response_format=None if request.response_format is None else dict(request.response_format),
+        seed=request.seed,
+        extra=extra,
+        user=user,
+    )
+
+
+def _tools(request: ChatRequest) -> tuple[tuple[dict[str, Any], ...] | None, str | dict[str, Any] | None]:
+    """Tools and choice. `allowed_tools` becomes fewer tools and their mode, which every provider understands."""
+    tools: tuple[dict[str, Any], ...] | None = tuple(dict(tool) for tool in request.tools) if request.tools else None
+    choice: Any = request.tool_choice
+    if tools and isinstance(choice, dict) and "allowed_tools" in choice:
+        allowed = chosen(choice)
+        return tuple(tool for tool in tools if tool["function"]["name"] in allowed), choice["allowed_tools"]["mode"]
+    return tools, (None if tools is None else choice)

@@ -1,0 +1,50 @@
+"""How long content may be kept, and the receipt: what is retained and until when, who processes it, where, and that
+nobody trains on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chatapi import retention
+from chatapi.clock import iso
+from chatapi.errors import RetentionNotPermitted
+
+if TYPE_CHECKING:
+    from chat.models import Model
+    from chat.wire import ChatRequest
+    from chatapi.verdict import Verdict
+
+HEADER = "data-handling"
+NO_CONTENT = "retained=none; processor=none; training=no"
+"""Of a request that carried no content, or whose content was refused before it went anywhere."""
+FROM_STORE = "retained=content; processor=none; training=no"
+"""Of content that is read from our own store: nobody else sees it, and its expiry does not change."""
+
+
+def header(model: Model, expires: int | None) -> str:
+    """The receipt as a header's value."""
+    retained = f"content; until={iso(expires)}" if expires else "none"
+    training = "yes" if model.training else "no"
+    return f"retained={retained}; processor={model.processor}; region={model.region}; training={training}"
+
+
+def body(model: Model, expires: int | None) -> dict[str, Any]:
+    """The receipt as the field `data_handling` of an answer, for callers that cannot read headers."""
+    return {
+        "retained": "content" if expires else "none",
+        "expires_at": expires,
+        "processor": model.processor,
+        "region": model.region,
+        "training": model.training,
+    }
+
+
+def ceiling(request: ChatRequest, caller: Verdict) -> int | None:
+    """The tightest of the ceilings of project, key and request, in seconds. RetentionNotPermitted where the request
+    wants something kept and one of them permits nothing."""
+    asked = request.data_handling
+    own = (retention.seconds(asked.retention or "history"), asked.ttl_seconds) if asked else ()
+    tightest = retention.tighter(retention.seconds(caller.retention), *own)
+    if request.store and tightest == 0:
+        raise RetentionNotPermitted
+    return tightest

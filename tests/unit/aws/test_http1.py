@@ -1,0 +1,131 @@
+"""The HTTP/1.1 reader: however the bytes are cut the response is the same, and what is malformed is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatapi.aws.http1 import Malformed, Reading
+from tests.support.campaign import examples
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+class Pieces:
+    """A socket that gives its pieces one by one, and then the end."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = [piece for piece in pieces if piece]
+
+    def recv(self, size: int) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+def read(*pieces: bytes) -> tuple[int, dict[str, str], bytes, bool]:
+    reading = Reading(Pieces(*pieces))  # type: ignore[arg-type]
+    body = b""
+    while data := reading.more():
+        body += data
+    return reading.status, reading.headers, body, reading.keeps
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """(the bytes on the wire, the body in them)."""
+    parts = draw(st.lists(st.binary(min_size=1, max_size=40), max_size=5))
+    body = b"".join(parts)
+    if draw(st.booleans()):
+        return OK + b"Content-Length: %d\r\n\r\n" % len(body) + body, body
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    trailer = draw(st.sampled_from([b"", b"x: y\r\n"]))
+    return OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n" + trailer + b"\r\n", body
+
+
+@given(responses(), st.lists(st.integers(1, 200)))
+@settings(max_examples=examples(300))
+def test_the_cuts_do_not_matter(response: tuple[bytes, bytes], cuts: list[int]) -> None:
+    wire, body = response
+    pieces, at = [], 0
+    for cut in cuts:
+        pieces.append(wire[at : at + cut])
+        at += cut
+    status, _, found, keeps = read(*pieces, wire[at:])
+    assert (status, found, keeps) == (200, body, True)
+
+
+@given(responses(), st.data())
+@settings(max_examples=examples(300))
+def test_a_response_that_is_cut_short_is_never_a_whole_one(response: tuple[bytes, bytes], data: st.DataObject) -> None:
+    wire, _ = response
+    end = data.draw(st.integers(1, len(wire) - 1))
+    with pytest.raises(Malformed):
+        read(wire[:end])
+
+
+@given(st.binary(max_size=200), st.booleans())
+@settings(max_examples=examples(500))
+def test_any_bytes_are_read_or_refused(noise: bytes, framed: bool) -> None:
+    with contextlib.suppress(Malformed, ConnectionResetError):  # anything else fails the test
+        read((OK + b"transfer-encoding: chunked\r\n\r\n" if framed else b"") + noise)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"HTTP/1.1 2x0 OK\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        OK + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        OK + b"content-length: +1\r\n\r\na",
+        OK + b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        OK + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        OK + b"transfer-encoding: chunked\r\n\r\n-1\r\n\r\n",
+        OK + b"transfer-encoding: chunked\r\n\r\n1_0\r\n\r\n",
+        OK + b"transfer-encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+        OK + b"x y\r\n\r\n",
+        OK + b"x: 1\r\n folded\r\n\r\n",
+        OK + b"x : 1\r\n\r\n",
+        OK + b"content-length: 1\r\n\r\nab",
+        OK + b"x: " + b"y" * 70_000,
+    ],
+)
+def test_what_is_malformed_is_refused(wire: bytes) -> None:
+    with pytest.raises(Malformed):
+        read(wire)
+
+
+def test_interim_responses_and_repeated_headers() -> None:
+    wire = b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"A: 1\r\nContent-Length: 0\r\na:2\r\n\r\n"
+    assert read(wire) == (200, {"a": "1, 2", "content-length": "0"}, b"", True)
+
+
+@pytest.mark.parametrize(
+    ("head", "keeps"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n", False),
+        (OK + b"connection: close\r\ncontent-length: 0\r\n\r\n", False),
+        (OK + b"\r\n", False),
+    ],
+)
+def test_a_connection_is_kept_where_both_sides_know_the_end(head: bytes, keeps: bool) -> None:
+    assert read(head)[3] is keeps
+
+
+def test_waiting_takes_nothing() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(OK + b"transfer-encoding: chunked\r\n\r\n")
+        reading = Reading(ours)
+        assert not reading.wait(0)
+        theirs.sendall(b"1\r\na\r\n")
+        assert reading.wait(5)
+        assert reading.more() == b"a"
+        assert not reading.wait(0)
+        theirs.sendall(b"0\r\n\r\n")
+        assert reading.wait(5)
+        assert reading.more() == b""
