@@ -27,6 +27,7 @@ class Model:
     training: bool
     extra: dict[str, Any]
     capabilities: frozenset[str] = frozenset()
+    fallback: tuple[str, ...] = ()
 
     def public(self) -> dict[str, Any]:
         """The wire shape of GET /v1/models/{id}. `chatapi` is a field of ours: what the model can do, and where."""
@@ -39,6 +40,7 @@ class Model:
             "chatapi": {
                 "capabilities": sorted(self.capabilities),
                 "context_tokens": self.context,
+                "fallback": list(self.fallback),
                 "processor": self.processor,
                 "region": self.region,
                 "training": self.training,
@@ -69,6 +71,7 @@ class Registry:
                 training=processor["training"],
                 extra=entry.get("extra", {}),
                 capabilities=_known(entry["capabilities"]),
+                fallback=tuple(entry.get("fallback", ())),
             )
 
     def allowed(self, names: Sequence[str]) -> list[Model]:
@@ -83,14 +86,23 @@ class Registry:
         return model
 
     def permitted(self, model: Model, today: datetime.date) -> Model:
-        """The model, if its processor's agreement is signed and live. Forbidden otherwise: nothing is sent there."""
+        """The model, if its processor's agreement is signed and live, and, where it is in another region, a record of
+        the transfer is in force (policy/transfers.toml). Forbidden otherwise: nothing is sent there."""
         agreement = self._agreements[model.processor]
         if not agreement["signed"] <= today < agreement["expires"]:
             raise Forbidden(
                 "The agreement with this model's processor is not in force, so nothing is sent to it.",
-                code="processor_not_permitted",
+                code="processor_unavailable",
                 param="model",
             )
+        if model.region not in (self.region, "local"):
+            record = read_policy("transfers")["transfers"].get(model.processor)
+            if record is None or not record["assessed"] <= today < record["expires"]:
+                raise Forbidden(
+                    "No record of a transfer to this model's processor is in force, so nothing is sent to it.",
+                    code="transfer_not_permitted",
+                    param="model",
+                )
         return model
 
 

@@ -14,13 +14,14 @@ from chat.calling import call_of
 from chat.choices import Choices
 from chat.generation import Body, Generation, Transcript
 from chat.models import Model, Registry
-from chat.providers.base import Provider, ProviderRejected, ProviderUnavailable, Rejection, Stream
+from chat.opening import Breaker, open_first
+from chat.providers.base import Provider, ProviderUnavailable, Stream
 from chat.replays import Claim
 from chat.stored import Tags, packed
 from chat.wire import ChatRequest
 from chatapi.catalogue import expiry
 from chatapi.clock import Clock
-from chatapi.errors import ApiError, BadRequest, StoreFailed, Unavailable
+from chatapi.errors import ApiError, BadRequest, StoreFailed
 from chatapi.ids import completion_id
 from chatapi.logs import log, log_error
 from chatapi.prices import cost, price_of
@@ -29,16 +30,8 @@ from chatapi.store.days import Charge, Days
 from chatapi.vault import SubjectHandle
 from chatapi.verdict import Verdict
 
-_KEPT = (
-    "temperature",
-    "top_p",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "tools",
-    "tool_choice",
-    "response_format",
-)
+_KEPT: tuple[str, ...] = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
+_KEPT += ("tools", "tool_choice", "response_format")
 
 
 @dataclass(frozen=True)
@@ -104,6 +97,7 @@ class Chat:
         self._subject_of = subject_of
         self._tags = tags
         self._clock = clock
+        self._breaker = Breaker(clock)
 
     def create(
         self,
@@ -128,7 +122,7 @@ class Chat:
         ended = claim.end if claim else None
         started = self.start(request, size, caller, account, timeout, keep=keep, ended=ended)
         now, generation, headers = started.now, started.generation, started.receipt
-        head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": request.model}
+        head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": started.model.id}
         told = request.data_handling is not None and request.data_handling.receipt
         extra = {"data_handling": receipts.body(started.model, started.expires)} if told else {}
         if not request.stream:
@@ -174,13 +168,21 @@ class Chat:
         subject = self.subject(caller.project, request.user, request.safety_identifier, heir)
         asked = Asked(request, caller, model, subject, tuple(others), now, deadline)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
+
+        def attempt(candidate: Model) -> Stream:
+            account.cover(prompt_estimate * count, request.output_tokens * count, price_of(candidate.id))
+            return self._stream(asked._replace(model=candidate))
+
+        tried: list[Model] = []
         try:
-            stream = self._open(asked)
+            model, stream = open_first(self._candidates(asked, today), attempt, self._breaker, tried.append)
         except ApiError as error:
-            # The provider may have read the messages before it refused: that is a disclosure too.
-            self._disclose(asked, 0, 0, 0)
-            error.headers.setdefault(receipts.HEADER, receipts.header(model, None))
+            error.headers.setdefault(receipts.HEADER, receipts.header(tried[-1] if tried else model, None))
             raise
+        finally:
+            for candidate in tried:  # it may have read the messages before it refused: that is a disclosure too
+                self._disclose(asked._replace(model=candidate), 0, 0, 0)
+        asked = asked._replace(model=model)
         if request.choices > 1:
             stream = Choices(stream, lambda: self._stream(asked), request.choices)
 
@@ -211,20 +213,18 @@ class Chat:
             self._days.alias(project, self._subject_of(project, "user", user), subject)
         return subject
 
-    def _open(self, asked: Asked) -> Stream:
-        """The provider's stream, or the refusal that its failure is to the caller."""
-        try:
-            return self._stream(asked)
-        except ProviderRejected as error:
-            if error.reason is Rejection.CONTEXT_LENGTH:
-                raise BadRequest(
-                    "The messages and max_tokens are longer than the model's context.",
-                    code="context_length_exceeded",
-                    param="messages",
-                ) from None
-            raise BadRequest("The model does not accept this request.", code="rejected_by_model") from None
-        except ProviderUnavailable:
-            raise Unavailable("The model is not available at the moment. Try again.", retry_after=2) from None
+    def _candidates(self, asked: Asked, today: datetime.date) -> list[Model]:
+        """The model and those of its fallbacks that the key may use, the policy permits, and that can do as much."""
+        request, found = asked.request, [asked.model]
+        for name in asked.model.fallback:
+            try:
+                model = self._registry.permitted(self._registry.get(name, asked.caller.models), today)
+                capabilities.check(request, model.capabilities)
+            except ApiError:
+                continue
+            if request.output_tokens <= model.context:
+                found.append(model)
+        return found
 
     def _stream(self, asked: Asked) -> Stream:
         project, key = asked.caller.project, asked.request.prompt_cache_key or ""
@@ -248,7 +248,7 @@ class Chat:
             packed(request.messages, completion),
             created=head["created"],
             ceiling_seconds=at.ceiling,
-            model=request.model,
+            model=at.model.id,
             tags=self._tags(caller.project, completion["metadata"]),
         )
 

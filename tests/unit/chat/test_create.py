@@ -230,7 +230,7 @@ def test_an_expired_agreement_stops_the_call() -> None:
     world.clock.advance(2_400_000_000)
     with pytest.raises(ApiError) as caught:
         world.ask()
-    assert caught.value.code == "processor_not_permitted"
+    assert caught.value.code == "processor_unavailable"
     assert world.provider.calls == []
 
 

@@ -1,0 +1,74 @@
+"""Finding a provider that accepts: the model that was asked for, then its fallbacks, before the first token alone.
+
+A circuit breaker of the warm function remembers who failed: three times in a row, and a model that has a fallback is
+passed over for 30 s. It never refuses by itself: where all are passed over, all are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from chat.providers.base import ProviderRejected, ProviderUnavailable, Rejection, Stream
+from chatapi.errors import BadRequest, Unavailable
+
+if TYPE_CHECKING:
+    from chat.models import Model
+    from chatapi.clock import Clock
+
+FAILURES = 3
+PAUSE = 30.0
+
+
+class Breaker:
+    """What this warm function has seen of its providers, by model."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failures: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+
+    def willing(self, models: Sequence[Model]) -> Sequence[Model]:
+        """Those that are not passed over at the moment; all of them where that leaves none."""
+        now = self._clock.monotonic()
+        return [model for model in models if self._until.get(model.id, 0.0) <= now] or models
+
+    def failed(self, model: Model) -> None:
+        """It was not available."""
+        count = self._failures[model.id] = self._failures.get(model.id, 0) + 1
+        if count >= FAILURES:
+            self._until[model.id] = self._clock.monotonic() + PAUSE
+
+    def succeeded(self, model: Model) -> None:
+        """It accepted."""
+        self._failures.pop(model.id, None)
+        self._until.pop(model.id, None)
+
+
+def open_first(
+    models: Sequence[Model], attempt: Callable[[Model], Stream], breaker: Breaker, tried: Callable[[Model], None]
+) -> tuple[Model, Stream]:
+    """The first of the models whose provider accepts, and its stream. `tried` is told of each that did not: it may have
+    read the messages, so that is a disclosure. Raises BadRequest where one rejects the request, Unavailable."""
+    for model in breaker.willing(models):
+        try:
+            stream = attempt(model)
+        except ProviderUnavailable:
+            breaker.failed(model)
+            tried(model)
+        except ProviderRejected as error:
+            reason = error.reason
+            tried(model)
+            break
+        else:
+            breaker.succeeded(model)
+            return model, stream
+    else:
+        raise Unavailable("The model is not available at the moment. Try again.", retry_after=2)
+    if reason is Rejection.CONTEXT_LENGTH:
+        raise BadRequest(
+            "The messages and max_tokens are longer than the model's context.",
+            code="context_length_exceeded",
+            param="messages",
+        )
+    raise BadRequest("The model does not accept this request.", code="rejected_by_model")
