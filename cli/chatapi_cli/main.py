@@ -19,6 +19,7 @@ from chatapi.store.contacts import NoAddress
 from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError
 from chatapi_cli import vault
+from chatapi_cli.agents import agents_app
 from chatapi_cli.dialects import dialects_app
 from chatapi_cli.mail import mail_app
 from chatapi_cli.rights import add_rights
@@ -40,6 +41,7 @@ app.add_typer(projects_app, name="projects")
 app.add_typer(keys_app, name="keys")
 app.add_typer(requests_app, name="requests")
 app.add_typer(vault.app, name="vault")
+app.add_typer(agents_app, name="agents")
 app.add_typer(dialects_app, name="dialects")
 app.add_typer(mail_app, name="mail")
 add_rights(app, requests_app)

@@ -11,6 +11,8 @@ from aws_lambda_powertools.event_handler import Response
 from chatapi.buffered import JSON, answered, body_of, resolver
 from chatapi.errors import AddressNotAllowed, Forbidden, NotFound
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
+from privacy.dialects.drp import Drp
+from privacy.dialects.drp_routes import add_drp
 from privacy.dialects.opendsr import OpenDsr
 from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.identity.service import Identity
@@ -24,6 +26,7 @@ app = resolver()
 _rights: Rights | None = None
 _identity: Identity | None = None
 _opendsr: OpenDsr | None = None
+_drp: Drp | None = None
 
 
 def _service() -> Rights:
@@ -54,6 +57,16 @@ def _dialect() -> OpenDsr:
 
         _opendsr = compose_opendsr(_service())
     return _opendsr
+
+
+def _agents() -> Drp:
+    """The Data Rights Protocol."""
+    global _drp  # noqa: PLW0603 - one instance per process is what a warm function is
+    if _drp is None:
+        from privacy.dialects.composition import compose_drp
+
+        _drp = compose_drp()
+    return _drp
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
@@ -142,6 +155,7 @@ def openapi() -> Response[str]:
 
 
 add_opendsr(app, _dialect, _project)
+add_drp(app, _agents)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

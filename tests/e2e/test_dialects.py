@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.e2e.local_stack import RunningStack
@@ -169,3 +171,40 @@ def test_a_mail_to_the_officer_gives_a_request_id(stack: RunningStack, tmp_path:
     assert not canary.found_in(found)
     assert b"alice@example.org" not in found
     assert b"victim@example.org" not in found
+
+
+def test_an_agent_registers_asks_and_takes_back(stack: RunningStack) -> None:
+    # given an agent that an operator registered
+    key, canary = Ed25519PrivateKey.generate(), Canary("drp")
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    command = [str(ROOT / ".venv" / "bin" / "chatapi"), "agents", "add", "E2E_AGENT", "--name", "E2E"]
+    add = [*command, "--verify-key", public]
+    subprocess.run(add, env=stack.cli_environment(), check=True, capture_output=True)
+
+    def sign(**claims: Any) -> str:
+        now = datetime.now(UTC)
+        times = {"issued-at": now - timedelta(seconds=2), "expires-at": now + timedelta(minutes=10)}
+        parties = {"agent-id": "E2E_AGENT", "business-id": "CHATAPI", "drp.version": "1.0"}
+        text = json.dumps({**parties, **{name: at.isoformat() for name, at in times.items()}, **claims}).encode()
+        return base64.b64encode(key.sign(text) + text).decode()
+
+    with httpx.Client(base_url=stack.info.base_url, timeout=30, headers={"content-type": "text/plain"}) as http:
+        # when it sets up its token and asks for a deletion
+        token = http.post("/agent/E2E_AGENT", content=sign()).json()["token"]
+        http.headers["authorization"] = f"Bearer {token}"
+        assert http.get("/agent/E2E_AGENT").json() == {}
+        message = sign(exercise="deletion", regime="ccpa", email=f"{canary.text}@example.org", email_verified=True)
+        asked = http.post("/data-rights-request", content=message)
+        # then the user is to prove who they are, and a replay is the same request
+        assert asked.status_code == 200, asked.text
+        assert (asked.json()["status"], asked.json()["reason"]) == ("in_progress", "need_user_verification")
+        assert http.post("/data-rights-request", content=message).json() == asked.json()
+        # and it can be taken back, by a signed message alone
+        path = f"/data-rights-request/{asked.json()['request_id']}"
+        assert http.request("DELETE", path, content="AAAA").status_code == 400
+        assert http.request("DELETE", path, content=sign()).json()["status"] == "revoked"
+        # while a forged one is refused
+        forged = base64.b64encode(Ed25519PrivateKey.generate().sign(b"{}") + b"{}").decode()
+        assert http.post("/data-rights-request", content=forged).status_code == 400
+        assert http.post("/agent/E2E_AGENT", content=forged).status_code == 403
+    assert not canary.found_in(outside(stack))

@@ -37,6 +37,7 @@ ROOTS = (
     ("authorizer.handler", "_authorizer"),
     ("chat.handler", "_services"),
     ("privacy.dialects.follow_handler", "_ports"),
+    ("privacy.handler", "_drp"),
     ("privacy.handler", "_opendsr"),
     ("privacy.intake.handler", "_ports"),
     ("privacy.handler", "_rights"),

@@ -21,7 +21,9 @@ PATHS: dict[str, Any] = API["Body"]["paths"]
 ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods if method != "options"]
 PORTAL = {"/portal", "/portal/usage", "/portal/usage.js", "/portal/usage.css"}
 MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy")
-DIALECTS = {"/.well-known/opendsr.pem", "/v1/privacy/opendsr/v2/discovery"}
+# Agents of the Data Rights Protocol have tokens of their own.
+AGENTS = {"/v1/data-rights-request", "/v1/data-rights-request/{id}", "/v1/agent/{id}"}
+DIALECTS = {"/.well-known/opendsr.pem", "/v1/privacy/opendsr/v2/discovery", *AGENTS}
 OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json", *DIALECTS, *PORTAL}
 
 

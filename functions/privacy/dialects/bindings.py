@@ -21,7 +21,7 @@ OPENDSR, DRP = "opendsr", "drp"
 @dataclass(frozen=True)
 class Binding:
     """One row. `told` gives for each callback (by its place in `callbacks`) the last status it has acknowledged,
-    `tries` how often the current one was tried in vain."""
+    `tries` how often the current one was tried in vain; `reference` is an agent's own id of the request."""
 
     project: str
     dialect: str
@@ -33,6 +33,7 @@ class Binding:
     told: tuple[str, ...] = ()
     tries: tuple[int, ...] = ()
     agent: str = ""
+    reference: str = ""
 
 
 class Bindings:
@@ -53,6 +54,7 @@ class Bindings:
         callbacks: Sequence[str] = (),
         told: str = "",
         agent: str = "",
+        reference: str = "",
     ) -> Binding:
         """A new row, or the one that stands. `told`: the status that the answer to the request tells itself."""
         item: Item = {
@@ -66,6 +68,7 @@ class Bindings:
             "told": [told] * len(callbacks),
             "tries": [0] * len(callbacks),
             "agent": agent,
+            "reference": reference,
             "ttl": expiry("dialect", now),
         }
         try:
@@ -102,4 +105,5 @@ def _binding(project: str, item: Item) -> Binding:
         tuple(item["told"]),
         tuple(int(number) for number in item["tries"]),
         str(item["agent"]),
+        str(item["reference"]),
     )

@@ -10,9 +10,12 @@ from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.outbound import Outbound
+from chatapi.secrets import Secrets
+from chatapi.store.agents import Agents
 from chatapi.store.cases import Cases
 from chatapi.store.dynamo import DynamoTable
 from privacy.dialects.bindings import Bindings
+from privacy.dialects.drp import Drp
 from privacy.dialects.following import Followers, Ports
 from privacy.dialects.opendsr import OpenDsr
 from privacy.service import Rights
@@ -38,6 +41,26 @@ def compose_opendsr(rights: Rights) -> OpenDsr:
         _outbound(),
         Followers(AwsClient("states", region=here), setting("CALLBACKS_MACHINE")),
         certificate=os.environ.get("OPENDSR_CERTIFICATE", ""),
+    )
+
+
+def compose_drp() -> Drp:
+    """The Data Rights Protocol, from the environment."""
+    here, clock = region(), SystemClock()
+    table = Catalogued(
+        DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now), "requests"
+    )
+    secrets = Secrets(AwsClient("secretsmanager", region=here))
+    followers = Followers(AwsClient("states", region=here), setting("CALLBACKS_MACHINE"))
+    return Drp(
+        Agents(table),
+        Cases(table),
+        Bindings(table),
+        clock,
+        lambda: secrets.get(setting("SUBJECT_PEPPER_SECRET")),
+        _outbound(),
+        followers.follow,
+        business=setting("DRP_BUSINESS"),
     )
 
 

@@ -17,6 +17,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 m#{digest}                           -                           marks of what was deleted on its own
                 o#{project}#{subject}                {right}[#{target}]          the open case of a right
                 o#{project}#{subject}                held#{case}                 a case that a hold keeps from its end
+                a#agents                             {agent}                     authorised agents
                 x#{project}                          {dialect}#{external}        another dialect's name for a case
                 t#{date}                             {time}#{project}#{case}#{what}       what is to be done then
                 c#{project}#{subject}                {case}                      a data subject's own cases
