@@ -32,6 +32,7 @@ def _service() -> Authorizer:
             mint=lambda: secrets.get(setting("MINT_SECRET")),
             pepper=lambda: secrets.get(setting("KEY_PEPPER_SECRET")),
             clock=SystemClock(),
+            open_without_store=setting("WHEN_STORE_FAILS") == "open",
             dearest=Price(*map(int, setting("DEAREST_PRICE").split())),
         )
     return _authorizer

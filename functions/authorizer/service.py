@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from authorizer.faults import WithoutStore
 from authorizer.leases import Leases
 from authorizer.restrictions import restrict
 from chatapi.aws.av import from_item
-from chatapi.aws.errors import AwsError
+from chatapi.aws.errors import AwsError, AwsUnavailable
 from chatapi.clock import Clock
 from chatapi.keys import KeyParts, bearer, check_key, hash_key
 from chatapi.limits import windows
@@ -94,6 +95,7 @@ class Authorizer:
         pepper: Callable[[], bytes],
         clock: Clock,
         dearest: Price = Price(0, 0, 0),  # noqa: B008 - immutable
+        open_without_store: bool = False,
     ) -> None:
         self._store = store
         self._table = table
@@ -105,6 +107,7 @@ class Authorizer:
         self._shapes: dict[bytes, Shape] = {}
         self._refusals = Refusals()
         self._leases = Leases(clock)
+        self._without_store = WithoutStore(chosen=open_without_store)
 
     def decide(
         self,
@@ -126,7 +129,14 @@ class Authorizer:
         debit = self._chat_debit(content_length) if kind == "chat" and not too_large else Debit(_kind(kind))
         key_hash = hash_key(self._pepper(), key)
         now = self._clock.now()
-        attempt, item, debit = self._admit(parts, key_hash, scope, debit, now)
+        try:
+            attempt, item, debit = self._admit(parts, key_hash, scope, debit, now)
+        except AwsUnavailable:
+            # A write that was not answered may have happened: then it is debited, the safe side.
+            known = self._without_store.admit(key_hash, parts.project, parts.kid, scope, now)
+            if known is None or too_large:
+                raise
+            return restrict(*known, source_ip)
         touched = [window for window, _ in attempt.counters] if attempt else []
         verdict = Verdict(
             project=parts.project,
@@ -183,6 +193,7 @@ class Authorizer:
             if refusal.reason == "scope":
                 return None, item, debit
             if refusal.reason in ("key", "suspended"):
+                self._without_store.forget(key_hash)
                 break
             actual = shape_of(item, parts.kid)
             if actual != shape:
@@ -214,6 +225,7 @@ class Authorizer:
         if len(self._shapes) >= _SHAPES:
             self._shapes.clear()
         self._shapes[key_hash] = shape_of(item, parts.kid)
+        self._without_store.remember(key_hash, parts.kid, item, now)
         if len(self._stale) >= _STALE_PROJECTS:
             self._stale.clear()
         stale = tuple(name for name in item if windows.expired(name, now))[:20]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from chat.allowance import Allowance, tighter
 from chatapi.aws.av import from_item
 from chatapi.aws.errors import AwsError
 from chatapi.errors import RateLimited
@@ -26,14 +27,19 @@ class Store(Protocol):
 class Account:
     """The reservation of one request. Without one (routes other than chat) all of it does nothing.
 
-    `once`: a store that never repeats a call. It settles what was reserved without a slot (docs/limits.md).
+    `once`: a store that never repeats a call. It settles what was reserved without a slot (docs/limits.md). `records`:
+    the table of end users' allowances.
     """
 
-    def __init__(self, store: Store, table: str, verdict: Verdict, once: Store | None = None) -> None:
+    def __init__(
+        self, store: Store, table: str, verdict: Verdict, once: Store | None = None, records: str = ""
+    ) -> None:
         self._store = store
         self._table = table
         self._verdict = verdict
         self._once = once or store
+        self._records = records
+        self._allowance: Allowance | None = None
         self._price = Price(0, 0, 0)
         self.reserved = verdict.reserved
         self.spend = verdict.spend
@@ -60,6 +66,17 @@ class Account:
             self.spend += spend
             return
         raise refusal
+
+    def allow(self, subject: str, tokens: int, now: float) -> dict[str, str]:
+        """Take what the chat may use from the end user's own limits, where the project has such: the headers that tell
+        of them where they are tighter. RateLimited where they are met."""
+        verdict = self._verdict
+        if not (verdict.user_rpm or verdict.user_tpm):
+            return {}
+        allowance = Allowance(self._store, self._records, verdict.project, subject, verdict.user_rpm, verdict.user_tpm)
+        told = allowance.debit(tokens, now)
+        self._allowance = allowance
+        return tighter(told, dict(verdict.ratelimit))
 
     def _deltas(self, tokens: int, spend: int) -> dict[str, int]:
         verdict = self._verdict
@@ -89,6 +106,8 @@ class Account:
         if self.settled:
             return
         self.settled = True
+        if self._allowance:
+            self._allowance.settle(tokens_in + tokens_out)
         verdict = self._verdict
         tokens = tokens_in + tokens_out - self.reserved
         spend = self._price.cost(tokens_in, cached, tokens_out) - self.spend

@@ -99,7 +99,7 @@ def compose() -> Services:
         registry,
         chat,
         StoredChats(completions, tags),
-        lambda verdict: Account(dynamodb, projects, verdict, once),
+        lambda verdict: Account(dynamodb, projects, verdict, once, setting("RECORDS_TABLE")),
         IdempotentChat(chat, Replays(records, pepper_of, clock), completions),
         surface,
     )

@@ -167,6 +167,11 @@ class Chat:
         account.cover(prompt_estimate * count, request.output_tokens * count, price_of(model.id))
         subject = self.subject(caller.project, request.user, request.safety_identifier, heir)
         asked = Asked(request, caller, model, subject, tuple(others), now, deadline)
+        told: dict[str, str] = {}
+        if (caller.user_rpm or caller.user_tpm) and subject != self._subject_of(
+            caller.project, "owner", caller.project
+        ):
+            told = account.allow(subject, (prompt_estimate + request.output_tokens) * count, now)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
 
         def attempt(candidate: Model) -> Stream:
@@ -199,7 +204,7 @@ class Chat:
             disclose=disclose,
         )
         expires = expiry(kind, now, ceiling_seconds=ceiling) if handle else None
-        receipt = {receipts.HEADER: receipts.header(model, expires)}
+        receipt = {receipts.HEADER: receipts.header(model, expires), **told}
         started = Started(model, now, handle, generation, receipt, expires, ceiling)
         return started
 

@@ -16,6 +16,7 @@ import pytest
 
 from authorizer.service import Authorizer, Denied
 from chat.accounting import Account
+from chat.allowance import Allowance
 from chatapi.aws.client import AwsClient
 from chatapi.aws.credentials import Credentials
 from chatapi.aws.errors import AwsError
@@ -186,6 +187,24 @@ def test_a_lease_is_debited_at_once_and_settled_without_a_slot(dynamo: AwsClient
     account.cover(verdict.reserved, 100, price_of("smollm2-135m"))
     account.settle(7)
     assert account.settled
+
+
+@pytest.mark.parametrize("limits", [(2, 0), (0, 1000), (2, 1000)], ids=["rpm", "tpm", "both"])
+def test_an_end_users_allowance_is_debited_refused_and_settled(dynamo: AwsClient, limits: tuple[int, int]) -> None:
+    subject, now = f"sub_{limits}", 1_800_000_000.0
+    for _ in range(2):
+        allowance = Allowance(Telling(dynamo), "sorted", "p", subject, *limits)
+        allowance.debit(400, now)
+    with pytest.raises(RateLimited):
+        Allowance(Telling(dynamo), "sorted", "p", subject, *limits).debit(400, now)
+    allowance.settle(3)
+    # and much later expired windows and the slot of the one that never settled go as well
+    late = Allowance(Telling(dynamo), "sorted", "p", subject, *limits)
+    late.debit(400, now + 2000)
+    late.settle(3)
+    item = DynamoTable(dynamo, "sorted").get(f"s#p#{subject}#-", "allowance") or {}
+    assert "inf" not in item
+    assert all(value > 0 for name, value in item.items() if name[:3] in ("t0_", "t1_"))
 
 
 def test_dead_slots_are_taken_out(dynamo: AwsClient) -> None:

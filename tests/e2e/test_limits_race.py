@@ -15,17 +15,21 @@ from typing import Any
 import pytest
 
 from authorizer.service import SLOT_SECONDS, Authorizer, Denied
+from chat.allowance import Allowance
 from chatapi.aws.av import from_item
 from chatapi.aws.client import AwsClient
 from chatapi.aws.credentials import Credentials
 from chatapi.aws.errors import AwsError
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
+from chatapi.errors import RateLimited
 from chatapi.grants import Grant
+from chatapi.ids import random62
 from chatapi.limits.settlement import settle
 from chatapi.limits.windows import NO_LIMIT
 from chatapi.prices import dearest
 from chatapi.store.dynamo import DynamoTable
+from chatapi.store.keys import ALLOWANCE, UNDATED, subject_pk
 from chatapi.store.projects import Limits, Projects
 from chatapi.verdict import DEFAULT_OUTPUT_TOKENS, Verdict, estimate
 from tests.e2e.local_stack import RunningStack
@@ -48,6 +52,7 @@ class Race:
         self._stack = stack
         self._local = local()
         self.calls = 0
+        self.functions: list[Authorizer] = []
         self._counting = Lock()
         self.table = stack.info.outputs["ProjectsTable"]
         self.clock = FixedClock(1_800_000_020)
@@ -89,6 +94,7 @@ class Race:
         """The function of this thread: it remembers what it was refused."""
         if not hasattr(self._local, "function"):
             self._local.function = self.cold()
+            self.functions.append(self._local.function)
         function: Authorizer = self._local.function
         return function
 
@@ -117,6 +123,15 @@ class Race:
                 if error.code != "ConditionalCheckFailedException":
                     raise
         return counted
+
+    def allowed(self, table: str, subject: str, rpm: int, tpm: int) -> Allowance | None:
+        """What an end user was given for one chat, or None."""
+        allowance = Allowance(self.client, table, self.project, subject, rpm, tpm)
+        try:
+            allowance.debit(EACH, self.clock.now())
+        except RateLimited:
+            return None
+        return allowance
 
     def settle_all(self, verdicts: list[Verdict], used: int) -> None:
         """Settle all at once, each from two workers."""
@@ -159,6 +174,42 @@ def test_warm_functions_admit_exactly_the_limit_for_few_calls(stack: RunningStac
         assert len(admitted) == 100
         # a call for each that was let in, and one refusal for each of the functions: 0.13 a request
         assert race.calls <= 100 + WORKERS
+
+
+@pytest.mark.parametrize(
+    "limit", [{"rpm": 200}, {"rpd": 200}, {"tpm": 200 * EACH + 5}, {"tpmo": 200 * EACH + 5}, {"smo": 200 * COST + 5}]
+)
+def test_leases_admit_at_most_the_limit_for_few_calls(stack: RunningStack, limit: dict[str, int]) -> None:
+    for _ in range(REPETITIONS):
+        race = Race(stack, conc=0, lease=8, **limit)
+        admitted, _ = race.burst(1200, warm=True)
+        # whoever was not asked again has something left of a lease; that and what was admitted is the limit, exactly
+        left = sum(lease.left for function in race.functions for lease in function._leases._known.values())
+        assert len(admitted) + left == 200
+
+
+def test_leases_cost_at_most_fifteen_hundredths_of_a_call_a_request(stack: RunningStack) -> None:
+    race = Race(stack, conc=0, lease=8)
+    function = race.cold()
+    assert all(isinstance(race.admit(function), Verdict) for _ in range(400))
+    assert race.calls <= 0.15 * 400
+
+
+@pytest.mark.parametrize("limits", [(20, 0), (0, 20 * EACH + 5), (20, 21 * EACH)], ids=["rpm", "tpm", "both"])
+def test_exactly_an_end_users_limit_is_admitted_and_settled_once(stack: RunningStack, limits: tuple[int, int]) -> None:
+    table = stack.info.outputs["RecordsTable"]
+    for _ in range(REPETITIONS):
+        race, subject = Race(stack), "sub_" + random62(32)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            debited = pool.map(lambda _: race.allowed(table, subject, *limits), range(80))  # noqa: B023 - run at once
+            admitted = [allowance for allowance in debited if allowance]
+            assert len(admitted) == 20
+            list(pool.map(lambda allowance: allowance.settle(17), [*admitted, *admitted]))
+        records = DynamoTable(race.client, table)
+        item = records.get(subject_pk(race.project, subject, UNDATED), ALLOWANCE) or {}
+        assert "inf" not in item
+        if limits[1]:
+            assert {limits[1] - v for k, v in item.items() if k[:3] in ("t0_", "t1_")} == {20 * 17}
 
 
 def test_all_limits_at_once_admit_the_tightest(stack: RunningStack) -> None:

@@ -18,7 +18,7 @@ from chat.stored import StoredChats, tags_of
 from chat.wire import parse
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
-from chatapi.limits.admission import Debit, plan
+from chatapi.limits.admission import Debit, plan, ratelimit_headers
 from chatapi.prices import dearest
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
@@ -49,6 +49,8 @@ class World:
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
     clock: FixedClock = field(default_factory=FixedClock)
     retention: str = "history"
+    user_rpm: int = 0
+    user_tpm: int = 0
 
     def __post_init__(self) -> None:
         self.rows = MemoryTable(now=self.clock.now)
@@ -93,6 +95,9 @@ class World:
             reserved=estimate(size),
             spend_windows=tuple(w.name for w, _ in attempt.counters if w.limit == "smo"),
             spend=spend,
+            user_rpm=self.user_rpm,
+            user_tpm=self.user_tpm,
+            ratelimit=ratelimit_headers(self.item, now),
         )
 
     def ask(self, key: str | None = None, **body: Any) -> Answer:
@@ -100,7 +105,7 @@ class World:
         raw = json.dumps({"model": "smollm2-135m", "messages": [{"role": "user", "content": "Hi"}], **body}).encode()
         self.size = len(raw)
         verdict = self.admit(len(raw))
-        self.account = Account(self.projects, "T", verdict)
+        self.account = Account(self.projects, "T", verdict, records="R")
         if key is not None:
             return self.idempotent.create(parse(raw), raw, verdict, self.account, 60.0, key)
         return self.chat.create(parse(raw), len(raw), verdict, self.account, 60.0)

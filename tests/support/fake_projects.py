@@ -1,4 +1,4 @@
-"""A store of one Projects item that evaluates the limiter's own expressions: the fake behind the authorizer's tests.
+"""A store of items that evaluates the limiter's own expressions: the fake behind the authorizer's tests.
 
 It understands just the grammar that `chatapi.limits` writes, so a change of an expression has to be told here. The real
 grammar is DynamoDB's, which the integration and end-to-end suites use.
@@ -14,7 +14,7 @@ from chatapi.aws.errors import AwsError, AwsUnavailable
 
 
 class FakeProjects:
-    """`items` by partition key; `calls` in order; `down` makes every call fail."""
+    """`items` by partition key (and `/` sort key); `calls` in order; `down` makes every call fail."""
 
     def __init__(self, *items: dict[str, Any]) -> None:
         self.items = {item["pk"]: item for item in items}
@@ -28,10 +28,12 @@ class FakeProjects:
             raise AwsUnavailable("Timeout")
         names = payload.get("ExpressionAttributeNames", {})
         values = {k: from_av(v) for k, v in payload.get("ExpressionAttributeValues", {}).items()}
-        item = self.items.get(from_av(payload["Key"]["pk"]))
-        if item is None or not self._holds(payload["ConditionExpression"], item, names, values):
+        key = {name: from_av(value) for name, value in payload["Key"].items()}
+        item = self.items.get("/".join(key.values()))
+        if not self._holds(payload["ConditionExpression"], item or {}, names, values):
             old = to_item(item) if item and payload.get("ReturnValuesOnConditionCheckFailure") else None
             raise AwsError("ConditionalCheckFailedException", 400, item=old)
+        item = self.items.setdefault("/".join(key.values()), key)
         self._apply(payload["UpdateExpression"], item, names, values)
         return {"Attributes": to_item(item)}
 
@@ -70,6 +72,10 @@ class FakeProjects:
         for name, default, value in re.findall(r"(#\w+) = if_not_exists\(#\w+, ([:#\w.]+)\) - (:\w+)", update):
             start = values[default] if default.startswith(":") else self._at(item, default, names)
             item[names[name]] = item.get(names[name], start) - values[value]
+        for name, value in re.findall(r"(?<!\.)(#\w+) = (:\w+)", update):
+            item[names[name]] = values[value]
+        for name, value in re.findall(r"(#\w+) = if_not_exists\(#\w+, (:\w+)\)(?! -)", update):
+            item.setdefault(names[name], values[value])
         for name, value in re.findall(r"ADD (\w+) (:\w+)", update):
             item[name] = frozenset(item.get(name, ())) | values[value]
         for name, value in re.findall(r"DELETE (\w+) (:\w+)", update):

@@ -9,6 +9,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 s#{project}#{subject}#-              day#{date}#{recipient}      rows without a generation
                 s#{project}#{subject}#-              alias#{subject}
                 s#{project}#{subject}#-              idempotency#{digest}
+                s#{project}#{subject}#-              allowance
                 s#{project}#{subject}#hold           {case}#{id}#{chunk}         rows kept under a legal hold
                 l#{project}                          {id}                        locators
                 u#{project}                          {date}                      remainders
@@ -29,7 +30,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
 from __future__ import annotations
 
 UNDATED = "-"
-"""Stands for the generation of rows that have none: kinds `day` and `alias`."""
+"""Stands for the generation of rows that have none: kinds `day`, `alias` and `allowance`."""
 
 HOLD = "hold"
 """Stands for the generation of the rows that a legal hold keeps."""
@@ -38,7 +39,8 @@ COMPLETION = "completion#"
 DAY = "day#"
 ALIAS = "alias#"
 IDEMPOTENCY = "idempotency#"
-"""What the sort keys of those kinds begin with."""
+ALLOWANCE = "allowance"
+"""What the sort keys of those kinds begin with; an allowance's is the whole of it."""
 
 
 def subject_pk(project: str, subject: str, generation: int | str) -> str:
