@@ -67,8 +67,22 @@ def measure() -> dict[str, float]:
             "authorizer.vs_bare_update": mine / theirs,
             "authorizer.forged_key_us": refusal * 1e6,
             "authorizer.calls_per_request": servers.calls().total() / world.WARM_UP,
+            "authorizer.calls_with_leases": _calls(servers, stubs.LEASED, 500),
+            "authorizer.calls_at_ten_times": _calls(servers, stubs.SHORT, 10 * stubs.SHORT_RPM),
             "authorizer.memory_mb": _memory(event),
         }
+
+
+def _calls(servers: stubs.Stubs, project: str, requests: int) -> float:
+    """AWS calls a request, of so many at once, with a key of another project of the stubs."""
+    from authorizer.handler import handler
+    from chatapi.keys import mint_key
+
+    event = world.authorizer_event(world.chat_body(20), mint_key(stubs.SECRET.encode(), project, "k1"))
+    servers.calls()
+    for _ in range(requests):
+        handler(event, None)
+    return servers.calls().total() / requests
 
 
 def _forged() -> str:

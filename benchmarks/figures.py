@@ -36,6 +36,8 @@ FIGURES: dict[str, Figure] = {
     "authorizer.vs_bare_update": Figure("the same, to boto3's UpdateItem alone", 0.5),
     "authorizer.forged_key_us": Figure("CPU of refusing a forged key, without any call", 30),
     "authorizer.calls_per_request": Figure("AWS calls of a decision, warm", 1),
+    "authorizer.calls_with_leases": Figure("the same, with leases of eight, busy", 0.15),
+    "authorizer.calls_at_ten_times": Figure("the same, at ten times the requests a minute that are allowed", 0.15),
     "authorizer.memory_mb": Figure("peak resident memory of a warm authorizer", 40),
     "import.authorizer_vs_boto3": Figure("CPU of a fresh authorizer with its clients, to boto3 with one client", 0.35),
     "import.authorizer_ms": Figure("CPU of a fresh process: the authorizer, clients made"),

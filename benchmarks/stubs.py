@@ -148,10 +148,18 @@ def _read(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
     return request[1].decode(), headers, stream.read(int(headers.get("content-length", 0)))
 
 
+LEASED, SHORT = "Bench0p2", "Bench0p3"
+"""Projects beside the usual one: without a cap of chats and with leases, and with `SHORT_RPM` requests a minute."""
+SHORT_RPM = 50
+_left: dict[str, int] = {}
+
+
 def _aws(operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
     if operation == "UpdateItem":
         if "projects" not in request["TableName"]:
             return {"Attributes": _DAY}
+        if request["Key"]["pk"]["S"] == "p#" + SHORT:
+            return _counted(request)
         return {"Attributes": _debited(request)} if request.get("ReturnValues") == "ALL_NEW" else {}
     constant: dict[str, Mapping[str, Any]] = {
         "GetItem": {"Item": _SUBJECT_KEY},
@@ -169,12 +177,30 @@ def _debited(request: dict[str, Any]) -> dict[str, Any]:
     """The project with the counters that the request debits and the slot that it takes, as DynamoDB returns it."""
     names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
     counters = {name: {"N": "99990000"} for short, name in names.items() if short.startswith("#b")}
-    return {**_PROJECT, **counters, "inf": values[":rid"]}
+    leased = {"conc": {"N": "0"}, "lease": {"N": "8"}} if request["Key"]["pk"]["S"] == "p#" + LEASED else {}
+    return {**_PROJECT, **leased, **counters, **({"inf": values[":rid"]} if ":rid" in values else {})}
+
+
+def _counted(request: dict[str, Any]) -> Mapping[str, Any]:
+    """A debit of requests a minute as DynamoDB decides it; the other limits are roomy."""
+    names = request["ExpressionAttributeNames"].values()
+    minutes = [name for name in names if name[:3] in ("r0_", "r1_")]
+    left = {name: _left.get(name, SHORT_RPM) for name in minutes}
+    refused = min(left.values()) < 1
+    if not refused:
+        _left.update({name: rest - 1 for name, rest in left.items()})
+    counters = {name: {"N": str(_left.get(name, SHORT_RPM))} for name in minutes}
+    key = {"M": {**_PROJECT["k_k1"]["M"], "h": request["ExpressionAttributeValues"][":kh"]}}
+    item = {**_PROJECT, "rpm": {"N": str(SHORT_RPM)}, "k_k1": key, **counters}
+    if refused:
+        return {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": item}
+    return {"Attributes": item}
 
 
 def _answer(connection: socket.socket, value: Mapping[str, Any]) -> None:
     body = json.dumps(value).encode()
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    status = "400 Bad Request" if "__type" in value else "200 OK"
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     connection.sendall(head.encode() + body)
 
 

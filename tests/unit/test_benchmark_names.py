@@ -18,6 +18,8 @@ BARS = {
     "authorizer.vs_bare_update": 0.5,
     "authorizer.forged_key_us": 30,
     "authorizer.calls_per_request": 1,
+    "authorizer.calls_with_leases": 0.15,
+    "authorizer.calls_at_ten_times": 0.15,
     "authorizer.memory_mb": 40,
     "import.authorizer_vs_boto3": 0.35,
     "vault.pair_256": 2.5,
