@@ -24,7 +24,6 @@ from chatapi_cli.dialects import dialects_app
 from chatapi_cli.mail import mail_app
 from chatapi_cli.rights import add_rights
 from chatapi_cli.target import TargetError, find
-from privacy.executions import StepFunctions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -237,8 +236,7 @@ def requests_resume(
         case = target.cases().get(project, request)  # the execution of a case that is not there would fail, unseen
     except NotFound:
         fail("no such request in this project")
-    executions = StepFunctions(target.client("states"), target.output("ErasureMachine"))
-    executions.start(f"{request}-{int(time.time())}", project, request)
+    target.executions().start(f"{request}-{int(time.time())}", case)
     show({"resumed": request, "was": case.status}, as_json)
 
 
@@ -275,14 +273,14 @@ def usage(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What GET …/certificate returned.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A certificate, or an export.")],
     jwks: Annotated[
         str | None, typer.Option(help="The signer's keys: a file or URL; default: those of the stack.")
     ] = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a certificate of erasure, offline where --jwks names a file: signature, ledger proof, outcomes."""
+    """Check a certificate or an export (a ZIP), offline where --jwks names a file: signature, ledger proof, files."""
     from chatapi_cli.verify import verify_file
 
     source = jwks or find(stack).base_url.removesuffix("/v1") + "/.well-known/jwks.json"
@@ -294,7 +292,7 @@ def verify(
         typer.echo(f"NOT VALID: {finding}", err=True)
     if findings:
         raise typer.Exit(1)
-    typer.echo("valid: the signature, the ledger proof and every outcome hold")
+    typer.echo("valid: the signature and all that it covers hold")
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ from chatapi.store.cases import Case, Cases, NotAllowed
 from chatapi.store.holds import HoldError, Holds
 from chatapi.store.keys import HELD, open_pk
 from chatapi_cli.target import Target, find
-from privacy.executions import StepFunctions
 from privacy.tasks.timers import HOLDS, set_timer
 
 Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
@@ -154,5 +153,4 @@ def holds_release(
 
 
 def _start(target: Target, project: str, request: str) -> None:
-    executions = StepFunctions(target.client("states"), target.output("ErasureMachine"))
-    executions.start(f"{request}-{int(time.time())}", project, request)
+    target.executions().start(f"{request}-{int(time.time())}", target.cases().get(project, request))

@@ -24,6 +24,7 @@ from chatapi.store.usage import UsageRows
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
+from privacy.executions import StepFunctions
 
 
 class TargetError(Exception):
@@ -89,6 +90,11 @@ class Target:
         secrets = Secrets(self.client("secretsmanager"))
         records = Records(table, vault, Marks(self.requests(), clock), clock)
         return Contacts(records, lambda: secrets.get(self.output("SubjectPepperSecret")))
+
+    def executions(self) -> StepFunctions:
+        """The workflows."""
+        machines = {"erasure": self.output("ErasureMachine"), "export": self.output("ExportMachine")}
+        return StepFunctions(self.client("states"), machines)
 
     def subject(self, project: str, user: str | None) -> str:
         """The pseudonym of a project's end user, or of its owner where `user` is None."""

@@ -10,7 +10,9 @@ from chatapi.kms_signer import KmsSigner
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.dynamo import DynamoTable
+from privacy.downloads import Links
 from privacy.executions import StepFunctions
+from privacy.objects import S3Downloads
 from privacy.service import Rights
 
 
@@ -19,11 +21,15 @@ def compose() -> Rights:
     here, clock = region(), SystemClock()
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     table = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
+    requests = Catalogued(table, "requests")
+    cases = Cases(requests)
+    machines = {"erasure": setting("ERASURE_MACHINE"), "export": setting("EXPORT_MACHINE")}
     return Rights(
-        Cases(Catalogued(table, "requests")),
-        StepFunctions(AwsClient("states", region=here), setting("ERASURE_MACHINE")),
+        cases,
+        StepFunctions(AwsClient("states", region=here), machines),
         KmsSigner(AwsClient("kms", region=here), setting("SIGNING_KEY")),
         clock,
         lambda: secrets.get(setting("SUBJECT_PEPPER_SECRET")),
+        links=Links(requests, cases, S3Downloads(setting("EXPORTS_BUCKET")), clock),
         grace_seconds=int(setting("GRACE_SECONDS")),
     )

@@ -134,6 +134,29 @@ def certificate(case_id: str) -> Response[str]:
     return _json(_service().certificate(_project(), case_id, query.get("part")).decode())
 
 
+@app.get("/v1/privacy/requests/<case_id>/export")
+def export(case_id: str) -> Response[str]:
+    """A one-time link to the export of a completed request."""
+    token, expires = _service().export(_project(), case_id)
+    return _json({"url": f"{_root()}/v1/privacy/downloads/{token}", "expires_at": expires})
+
+
+@app.get("/v1/privacy/downloads/<token>")
+def download(token: str) -> Response[str]:
+    """The export behind a one-time link: on to its bytes, once."""
+    headers: dict[str, str | list[str]] = {"location": _service().download(token), "referrer-policy": "no-referrer"}
+    return _json("", 303, headers)
+
+
+def _root() -> str:
+    """The API's root as the caller reached it: API Gateway has matched the host, and the path there has the stage."""
+    context = app.current_event.raw_event["requestContext"]
+    host, whole = str(context.get("domainName", "")), str(context.get("path", ""))
+    stage = whole.removesuffix(str(app.current_event.raw_event["path"]))
+    local = host.partition(":")[0] in ("127.0.0.1", "localhost")
+    return f"{'http' if local else 'https'}://{host}{stage if stage != whole else ''}"
+
+
 @app.get("/.well-known/jwks.json")
 def jwks() -> Response[str]:
     """The keys that verify certificates."""

@@ -57,3 +57,117 @@ class MemoryObjects:
     def delete(self, keys: Iterable[str]) -> None:
         """See Objects."""
         self.keys -= set(keys)
+
+
+_PART = 8 * 1024 * 1024
+
+
+class S3Uploads:
+    """The adapter of the port `Uploads` (privacy.exports.ports): a multipart upload per object, encrypted by the key of
+    the bucket. One part is in memory at a time."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def begin(self, key: str) -> S3Sink:
+        """See Uploads."""
+        import boto3
+
+        return S3Sink(boto3.client("s3"), self._bucket, key)
+
+
+class S3Sink:
+    """One upload. What is aborted, or forgotten for a day (the bucket's lifecycle), leaves nothing behind."""
+
+    def __init__(self, client: Any, bucket: str, key: str) -> None:
+        self._client = client
+        self._place = {"Bucket": bucket, "Key": key}
+        made = client.create_multipart_upload(
+            **self._place, ContentType="application/zip", ContentDisposition="attachment"
+        )
+        self._upload: str | None = made["UploadId"]
+        self._parts: list[dict[str, Any]] = []
+        self._buffer = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """See Sink."""
+        self._buffer += data
+        while len(self._buffer) >= _PART:
+            self._send(bytes(self._buffer[:_PART]))
+            del self._buffer[:_PART]
+
+    def commit(self) -> None:
+        """See Sink."""
+        self._send(bytes(self._buffer))
+        parts = {"Parts": self._parts}
+        self._client.complete_multipart_upload(**self._place, UploadId=self._upload, MultipartUpload=parts)
+        self._upload = None
+
+    def abort(self) -> None:
+        """See Sink."""
+        if self._upload is not None:
+            self._client.abort_multipart_upload(**self._place, UploadId=self._upload)
+            self._upload = None
+
+    def _send(self, part: bytes) -> None:
+        number = len(self._parts) + 1
+        sent = self._client.upload_part(**self._place, UploadId=self._upload, PartNumber=number, Body=part)
+        self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+
+
+class S3Downloads:
+    """The adapter of the port `Downloads` (privacy.downloads): links of a minute to one object each."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def link(self, key: str, seconds: int) -> str | None:
+        """See Downloads."""
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import ClientError
+
+        client = boto3.client("s3", config=Config(signature_version="s3v4"))
+        try:
+            client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return None
+            raise
+        params = {"Bucket": self._bucket, "Key": key}
+        return str(client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
+
+
+class MemoryUploads:
+    """The port `Uploads` in memory. `high` is the most that was written at once."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, bytes] = {}
+        self.high = 0
+        self.aborted = 0
+
+    def begin(self, key: str) -> MemorySink:
+        """See Uploads."""
+        return MemorySink(self, key)
+
+
+class MemorySink:
+    """One upload."""
+
+    def __init__(self, uploads: MemoryUploads, key: str) -> None:
+        self._uploads, self._key, self._data, self._open = uploads, key, bytearray(), True
+
+    def write(self, data: bytes) -> None:
+        """See Sink."""
+        self._uploads.high = max(self._uploads.high, len(data))
+        self._data += data
+
+    def commit(self) -> None:
+        """See Sink."""
+        self._uploads.done[self._key] = bytes(self._data)
+        self._open = False
+
+    def abort(self) -> None:
+        """See Sink."""
+        self._uploads.aborted += self._open
+        self._open = False

@@ -13,7 +13,7 @@ from privacy.explanations import explained
 from privacy.tasks.outcomes import public
 
 MAX_BODY_BYTES = 16 * 1024
-OFFERED = ("erasure",)
+OFFERED = ("access", "portability", "erasure")
 _FIELDS = frozenset({"type", "subject", "user", "owner"})
 
 

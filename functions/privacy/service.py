@@ -14,6 +14,7 @@ from chatapi.errors import BadRequest, Conflict, NotFound, Unavailable
 from chatapi.ids import base62, request_id
 from chatapi.store.cases import COMPLETED, FAILED, RECEIVED, Case, Cases
 from chatapi.vault import lp, project_pepper, subject_id
+from privacy.downloads import Links
 from privacy.requests import PrivacyRequest, Subject
 
 STALE_SECONDS = 60
@@ -24,10 +25,11 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class Executions(Protocol):
-    """Starts executions of the erasure workflow."""
+    """Starts executions of the workflows."""
 
-    def start(self, name: str, project: str, request: str) -> None:
-        """Start one; a name that was used before is no error. AwsError where it was not started."""
+    def start(self, name: str, case: Case) -> None:
+        """Start the workflow of a case's right; a name that was used before is no error. AwsError where it was not
+        started."""
         ...
 
 
@@ -42,6 +44,7 @@ class Rights:
         clock: Clock,
         pepper: Callable[[], bytes],
         *,
+        links: Links,
         grace_seconds: int = 0,
     ) -> None:
         self._cases = cases
@@ -49,6 +52,7 @@ class Rights:
         self._signer = signer
         self._clock = clock
         self._pepper = pepper
+        self._links = links
         self._grace = grace_seconds
 
     def create(self, project: str, request: PrivacyRequest, idempotency_key: str | None = None) -> Case:
@@ -115,6 +119,14 @@ class Rights:
             raise NotFound("The request has no certificate: it is not completed.", code="certificate_not_ready")
         return bytes(found)
 
+    def export(self, project: str, case_id: str) -> tuple[str, int]:
+        """(token, expiry) of a new one-time link to the export of a completed request; NotFound where there is none."""
+        return self._links.make(self._own(project, case_id))
+
+    def download(self, token: str) -> str:
+        """Where the bytes behind a token are; it is used up. NotFound for whatever is wrong with it."""
+        return self._links.follow(token)
+
     def jwks(self) -> dict[str, Any]:
         """The public keys that verify certificates (RFC 7517)."""
         return {"keys": [self._signer.jwk()]}
@@ -130,7 +142,7 @@ class Rights:
         now = int(self._clock.now())
         first = case.status == RECEIVED and now - case.created <= STALE_SECONDS
         name = case.id if first else f"{case.id}-{now // _RESTART_SECONDS}"
-        self._executions.start(name, case.project, case.id)
+        self._executions.start(name, case)
 
 
 def _case_id(pepper: bytes, project: str, idempotency_key: str | None) -> str:

@@ -44,6 +44,7 @@ ROOTS = (
     ("privacy.handler", "_identity"),
     ("privacy.identity.sender", "_ports"),
     ("privacy.tasks.handler", "_ports"),
+    ("privacy.exports.handler", "_ports"),
 )
 """Where the functions keep what a warm function has."""
 
@@ -97,7 +98,17 @@ def deployed(aws_environment: str) -> Iterator[Deployed]:
         configuration = client("lambda").get_function_configuration
         functions = {
             name: configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
-            for name in ("account", "authorizer", "callbacks", "chat", "privacy", "erasure", "identity", "usage")
+            for name in [
+                "account",
+                "authorizer",
+                "callbacks",
+                "chat",
+                "privacy",
+                "erasure",
+                "identity",
+                "rights",
+                "usage",
+            ]
         }
         yield Deployed(aws_environment, outputs, functions, upstream)
 

@@ -25,8 +25,9 @@ def create_stack(client: Callable[[str], Any], stack: str, parameters: Mapping[s
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
-    client("stepfunctions").create_state_machine(  # accepts executions and runs none: tests drive the tasks themselves
-        name=f"{stack}-erasure",
-        definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": true}}}',
-        roleArn="arn:aws:iam::123456789012:role/machine",
-    )
+    for workflow in ("erasure", "export"):  # accepts executions and runs none: tests drive the tasks themselves
+        client("stepfunctions").create_state_machine(
+            name=f"{stack}-{workflow}",
+            definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": true}}}',
+            roleArn="arn:aws:iam::123456789012:role/machine",
+        )

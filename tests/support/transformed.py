@@ -55,7 +55,7 @@ def without_api() -> str:
     }
     del template["Resources"][SIGNING_KEY]
     template["Parameters"].update({name: {"Type": "String"} for name in (*SECRETS, SIGNING_KEY)})
-    for name in ("BaseUrl", "PortalUrl", "ErasureMachine"):
+    for name in ("BaseUrl", "PortalUrl", "ErasureMachine", "ExportMachine"):
         del template["Outputs"][name]
     arn = json.dumps({"Fn::GetAtt": [SIGNING_KEY, "Arn"]})
     return json.dumps(template).replace(arn, json.dumps({"Ref": SIGNING_KEY}))

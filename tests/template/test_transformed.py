@@ -20,11 +20,11 @@ API = RESOURCES["Api"]["Properties"]
 PATHS: dict[str, Any] = API["Body"]["paths"]
 ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods if method != "options"]
 PORTAL = {"/portal", "/portal/usage", "/portal/usage.js", "/portal/usage.css"}
-MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy")
+MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy", "RightsMachinePolicy")
 # Agents of the Data Rights Protocol have tokens of their own.
 AGENTS = {"/v1/data-rights-request", "/v1/data-rights-request/{id}", "/v1/agent/{id}"}
 DIALECTS = {"/.well-known/opendsr.pem", "/v1/privacy/opendsr/v2/discovery", *AGENTS}
-OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json", *DIALECTS, *PORTAL}
+OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json", "/v1/privacy/downloads/{token}", *DIALECTS, *PORTAL}
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() ->
             assert ":${AWS::Region}:${AWS::AccountId}:key/*" in statement["Resource"]["Fn::Sub"]
             granted[name] = statement["Action"]
     both = {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy")}
-    assert granted == {**both, "IdentityPolicy": ["kms:Decrypt"]}
+    assert granted == {**both, "IdentityPolicy": ["kms:Decrypt"], "RightsPolicy": ["kms:Decrypt"]}
     tenants = RESOURCES["TenantKeysPolicy"]
     assert tenants["Condition"] == "HasTenantKeys"
     assert tenants["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] == {"Ref": "TenantKeyArns"}
@@ -183,10 +183,10 @@ def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any])
 
 def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
     functions = of_type("AWS::Lambda::Function")
-    assert len(functions) == 9
+    assert len(functions) == 10
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
-    assert len(set(roles)) == len(set(groups)) == 9
+    assert len(set(roles)) == len(set(groups)) == 10
     for role in of_type("AWS::IAM::Role").values():
         assert not role.get("Policies")
 
@@ -212,9 +212,9 @@ def test_only_the_sender_of_codes_and_the_intake_may_send_mail_and_only_the_api_
     assert start["Resource"] == {"Fn::GetAtt": ["IdentityFunction", "Arn"]}
 
 
-def test_only_the_erasure_role_may_sign_certificates_or_delete_exports() -> None:
+def test_only_workflows_may_sign_certificates_and_only_the_erasure_may_delete_exports() -> None:
     signs = {(n, s["Resource"]["Fn::GetAtt"][0]) for n, s in statements() if "kms:Sign" in s["Action"]}
-    assert {name for name, key in signs if key == "SigningKey"} == {"ErasurePolicy"}
+    assert {name for name, key in signs if key == "SigningKey"} == {"ErasurePolicy", "RightsPolicy"}
     assert {name for name, key in signs if key == "DialectKey"} == {"PrivacyPolicy", "CallbacksPolicy"}
     assert {n for n, s in statements() if "s3:DeleteObject" in s["Action"]} == {"ErasurePolicy"}
 
@@ -280,6 +280,10 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("ChatPolicy", "RecordsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("ChatPolicy", "RequestsTable"): {"BatchWriteItem"},
         ("PrivacyPolicy", "RequestsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
+        ("RightsPolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
+        ("RightsPolicy", "VaultTable"): {"GetItem"},
+        ("RightsPolicy", "RecordsTable"): {"GetItem", "Query"},
+        ("RightsPolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
         ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("ErasurePolicy", "VaultTable"): {"GetItem", "PutItem"},
         # a day row ends and its counts stay, in one transaction

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chatapi.logs import log, log_error
 from chatapi.store.cases import Case
 from privacy.tasks import begin, erase
 from privacy.tasks.certify import certify
 from privacy.tasks.ports import Ports, Result
 from privacy.tasks.release import release
+from privacy.tasks.running import TaskFailed, guarded
+
+__all__ = ["TASKS", "TaskFailed", "handler", "run"]
 
 TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {
     "verify": begin.verify,
@@ -29,13 +31,6 @@ TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {
     "late_residue_scan": erase.late_residue_scan,
     "release": release,
 }
-
-
-class TaskFailed(Exception):
-    """What Step Functions gets to see of any failure: an execution's history is kept for 90 days."""
-
-    def __init__(self) -> None:
-        super().__init__("the task failed; the log names the error's type and place")
 
 
 _ports: Ports | None = None
@@ -59,11 +54,4 @@ def run(ports: Ports, event: Mapping[str, Any]) -> Result:
 def handler(event: dict[str, Any], context: object) -> Result:
     """One task. TaskFailed for every failure; only opaque ids are logged."""
     del context
-    ids = {"case": event["request"], "project": event["project"], "stage": event["task"]}
-    try:
-        result = run(_composed(), event)
-    except Exception as error:  # noqa: BLE001 - an execution's history must not quote an error
-        log_error("erasure_task_failed", error, function="erasure", **ids)
-        raise TaskFailed from None
-    log("erasure_task", function="erasure", outcome="ok", **ids)
-    return result
+    return guarded("erasure", event, lambda: run(_composed(), event))

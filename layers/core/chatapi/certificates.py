@@ -24,7 +24,10 @@ from chatapi.ledger import proof_holds
 
 VERSION = 1
 TYPE = "vnd.chatapi.certificate+json"
-OUTCOMES = frozenset({"deleted", "shredded", "held", "nothing_found", "failed"})
+MANIFEST = "privacy.manifest"
+OUTCOMES = frozenset(
+    {"deleted", "shredded", "held", "nothing_found", "failed", "exported", "corrected", "kept_beside", "recorded"}
+)
 
 
 class Signer(Protocol):
@@ -86,10 +89,32 @@ def commitment_digest(payload: Mapping[str, Any]) -> bytes:
 
 def issue(payload: dict[str, Any], signer: Signer) -> bytes:
     """The signed certificate document, as the bytes that every later call answers."""
+    return seal(payload, signer, "privacy.certificate")
+
+
+def seal(payload: dict[str, Any], signer: Signer, kind: str) -> bytes:
+    """A signed document of a kind: `{"object": kind, "request", "payload", "jws"}` as canonical bytes."""
     header = {"alg": "ES256", "kid": signer.jwk()["kid"], "typ": TYPE}
     signed = f"{b64url(canonical(header))}.{b64url(canonical(payload))}"
     jws = f"{signed}.{b64url(signer.sign(signed.encode()))}"
-    return canonical({"object": "privacy.certificate", "request": payload["request"], "payload": payload, "jws": jws})
+    return canonical({"object": kind, "request": payload["request"], "payload": payload, "jws": jws})
+
+
+def verify_manifest(document: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]:
+    """What is wrong with an export's manifest, as fixed texts; empty where it holds. The files are compared by whoever
+    has them (chatapi_cli.verify)."""
+    payload = document.get("payload")
+    if document.get("object") != MANIFEST or not isinstance(payload, dict):
+        return ["not a manifest"]
+    try:
+        findings = _signature(document.get("jws"), payload, jwks)
+    except (ValueError, RecursionError):
+        return ["the payload is not canonical"]
+    if payload.get("object") != MANIFEST or payload.get("version") != VERSION:
+        findings.append("a version that this verifier does not know")
+    if payload.get("request") != document.get("request"):
+        findings.append("the manifest names another request than its payload")
+    return findings
 
 
 def verify(certificate: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ import chatapi_cli.main
 from chatapi.catalogue import Catalogued
 from chatapi.store.cases import Cases
 from chatapi.store.items import MemoryTable
+from privacy.executions import StepFunctions
 
 PROJECT, REQUEST = "abcdefgh", "dsr_" + "0" * 24
 
@@ -28,12 +29,8 @@ class FakeTarget:
     def cases(self) -> Cases:
         return Cases(Catalogued(self.table, "requests"))
 
-    def output(self, name: str) -> str:
-        return name
-
-    def client(self, service: str) -> FakeTarget:
-        assert service == "states"
-        return self
+    def executions(self) -> StepFunctions:
+        return StepFunctions(self, {"erasure": "ErasureMachine", "export": "ExportMachine"})
 
     def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
         assert operation == "StartExecution"

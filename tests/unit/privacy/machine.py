@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ASL = json.loads((Path(__file__).parents[3] / "statemachines" / "erasure.asl.json").read_text())
+
+def definition(name: str) -> dict[str, Any]:
+    """A shipped state machine."""
+    text = (Path(__file__).parents[3] / "statemachines" / f"{name}.asl.json").read_text()
+    read: dict[str, Any] = json.loads(text)
+    return read
+
+
+ASL = definition("erasure")
 
 Invoke = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -24,13 +32,14 @@ def walk(
     *,
     attempts: int = 1,
     between: Callable[[str], object] = lambda state: None,
+    machine: dict[str, Any] = ASL,
 ) -> Iterator[str]:
     """Run an execution state by state: yields a state's name, then does it. `attempts` caps those of one task (1 is no
     retry); `between` is called before each state with its name."""
     state: dict[str, Any] = {"project": project, "request": request}
-    name = ASL["StartAt"]
+    name = machine["StartAt"]
     while True:
-        step = ASL["States"][name]
+        step = machine["States"][name]
         between(name)
         yield name
         match step["Type"]:

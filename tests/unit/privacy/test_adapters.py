@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chatapi.aws.errors import AwsError, AwsUnavailable
+from chatapi.store.cases import Case
 from privacy.executions import StepFunctions
 from privacy.objects import MemoryObjects, NotDeleted, S3Objects
 
@@ -28,22 +29,33 @@ class States:
         return {"executionArn": "arn"}
 
 
+CASE = Case("projectA", "dsr_1", {"type": "erasure"})
+
+
+def test_each_right_has_its_workflow() -> None:
+    states = States()
+    machines = {"erasure": "e", "export": "x"}
+    for right in ("erasure", "access", "portability"):
+        StepFunctions(states, machines).start("n", Case("projectA", "dsr_1", {"type": right}))
+    assert [payload["stateMachineArn"] for _, payload in states.calls] == ["e", "x", "x"]
+
+
 def test_an_execution_gets_opaque_ids_alone() -> None:
     states = States()
-    StepFunctions(states, MACHINE).start("dsr_1-7", "projectA", "dsr_1")
+    StepFunctions(states, {"erasure": MACHINE}).start("dsr_1-7", CASE)
     ((operation, payload),) = states.calls
     assert (operation, payload["name"], payload["stateMachineArn"]) == ("StartExecution", "dsr_1-7", MACHINE)
     assert json.loads(payload["input"]) == {"project": "projectA", "request": "dsr_1"}
 
 
 def test_an_execution_that_exists_already_was_started() -> None:
-    StepFunctions(States(AwsError("ExecutionAlreadyExists", 400)), MACHINE).start("n", "p", "r")
+    StepFunctions(States(AwsError("ExecutionAlreadyExists", 400)), {"erasure": MACHINE}).start("n", CASE)
 
 
 @pytest.mark.parametrize("error", [AwsUnavailable("Timeout"), AwsError("StateMachineDoesNotExist", 400)])
 def test_any_other_refusal_is_one(error: AwsError) -> None:
     with pytest.raises(AwsError):
-        StepFunctions(States(error), MACHINE).start("n", "p", "r")
+        StepFunctions(States(error), {"erasure": MACHINE}).start("n", CASE)
 
 
 class S3:

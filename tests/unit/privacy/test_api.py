@@ -10,10 +10,12 @@ import pytest
 
 import privacy.handler
 from chatapi.aws.errors import AwsError, AwsUnavailable
-from chatapi.catalogue import read_policy
+from chatapi.catalogue import Catalogued, read_policy
 from chatapi.deadlines import acknowledge_by, ccpa_due, due
+from chatapi.store.cases import Case
 from chatapi.vault import project_pepper, subject_id
 from chatapi.verdict import Verdict
+from privacy.downloads import Links
 from privacy.handler import handler
 from privacy.service import Rights
 from tests.unit.privacy.world import PROJECT, World
@@ -30,10 +32,19 @@ class Executions:
         self.started: list[tuple[str, str, str]] = []
         self.error: AwsError | None = None
 
-    def start(self, name: str, project: str, request: str) -> None:
+    def start(self, name: str, case: Case) -> None:
         if self.error:
             raise self.error
-        self.started.append((name, project, request))
+        self.started.append((name, case.project, case.id))
+
+
+class Downloads:
+    """A bucket's links; `gone` once the object is not there any more."""
+
+    gone = False
+
+    def link(self, key: str, seconds: int) -> str | None:
+        return None if self.gone else f"https://bucket.example/{key}?for={seconds}"
 
 
 class Api:
@@ -42,7 +53,10 @@ class Api:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.world = World()
         self.executions = Executions()
-        self.rights = Rights(self.world.cases, self.executions, self.world.signer, self.world.clock, lambda: PEPPER)
+        world = self.world
+        self.downloads = Downloads()
+        links = Links(Catalogued(world.requests, "requests"), world.cases, self.downloads, world.clock)
+        self.rights = Rights(world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links)
         monkeypatch.setattr(privacy.handler, "_rights", self.rights)
 
     def raw(
@@ -64,6 +78,8 @@ class Api:
             "queryStringParameters": query,
             "requestContext": {
                 "requestId": "req-1",
+                "domainName": "api.example",
+                "path": "/live" + path,
                 "authorizer": Verdict(project, "k1", outcome=outcome).to_context(),
             },
             "body": body if isinstance(body, str) or body is None else json.dumps(body),
@@ -180,7 +196,7 @@ def test_from_request_to_certificate(api: Api) -> None:
         ({"type": "erasure", "subject": {"user": "x" * 20_000}}, (413, "request_too_large", None)),
         *(
             ({"type": right, "subject": {"user": "x"}}, (400, "unsupported_type", "type"))
-            for right in ("access", "portability", "rectification", "restriction", "objection", "alice")
+            for right in ("rectification", "alice", "")
         ),
     ],
 )

@@ -19,12 +19,15 @@ from chatapi.store.marks import Marks
 from chatapi.store.records import Records
 from chatapi.vault import Vault
 from chatapi.vault.memory import MemoryKeys, MemoryWraps
-from privacy.objects import MemoryObjects
+from privacy.exports.ports import Ports as ExportPorts
+from privacy.exports.tasks import TASKS as EXPORT_TASKS
+from privacy.objects import MemoryObjects, MemoryUploads
 from privacy.tasks.handler import run
 from privacy.tasks.ports import Ports
-from tests.unit.privacy.machine import execute
+from tests.unit.privacy.machine import definition, execute
 
 PROJECT = "projectA"
+EXPORT = definition("export")
 ALICE = "sub_" + "a" * 32
 BOB = "sub_" + "b" * 32
 
@@ -79,6 +82,7 @@ class World:
         self.wraps = MemoryWraps()
         self.keys = MemoryKeys()
         self.exports = MemoryObjects()
+        self.uploads = MemoryUploads()
         self.signer = MemorySigner()
         self.vault = Vault(self.wraps, self.keys, self.clock)
         records, marks = Catalogued(self.records, "records"), Marks(Catalogued(self.requests, "requests"), self.clock)
@@ -139,6 +143,33 @@ class World:
     def erase(self, case: Case, **options: Any) -> list[str]:
         """One execution of the workflow; the states it went through."""
         return execute(lambda payload: run(self.ports, payload), case.project, case.id, **options)
+
+    @property
+    def export_ports(self) -> ExportPorts:
+        """What the export works on, over the same stores; `uploads` may be broken too."""
+        wrap = self.breaker.wrap
+        requests, wraps = Catalogued(wrap(self.requests), "requests"), wrap(self.wraps)
+        return ExportPorts(
+            cases=Cases(requests),
+            requests=requests,
+            records=Catalogued(wrap(self.records), "records"),
+            vault=Vault(wraps, wrap(self.keys), self.clock),
+            ledger=Ledger(Catalogued(wrap(self.chain), "ledger")),
+            signer=wrap(self.signer),
+            clock=self.clock,
+            wraps=wraps,
+            marks=Marks(requests, self.clock),
+            uploads=self.uploads,
+        )
+
+    def export(self, case: Case, **options: Any) -> list[str]:
+        """One execution of the export workflow."""
+        ports = self.export_ports
+
+        def invoke(payload: dict[str, Any]) -> dict[str, Any]:
+            return EXPORT_TASKS[payload["task"]](ports, ports.cases.get(payload["project"], payload["request"]))
+
+        return execute(invoke, case.project, case.id, machine=EXPORT, **options)
 
     def again(self, case: Case) -> Case:
         return self.cases.get(case.project, case.id)

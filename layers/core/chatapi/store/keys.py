@@ -20,6 +20,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 o#{project}#{subject}                held#{case}                 a case that a hold keeps from its end
                 a#agents                             {agent}                     authorised agents
                 x#{project}                          {dialect}#{external}        another dialect's name for a case
+                d#{digest}                           -                           a one-time link to an export
                 t#{date}                             {time}#{project}#{case}#{what}       what is to be done then
                 c#{project}#{subject}                {case}                      a data subject's own cases
                 i#{challenge}                        -                           sign-ins that were begun
@@ -186,3 +187,8 @@ def dialect_pk(project: str) -> str:
 def dialect_sk(dialect: str, external: str) -> str:
     """The sort key of one: `external` is the other side's id, of its own alphabet without `#`."""
     return f"{dialect}#{external}"
+
+
+def download_pk(digest: str) -> str:
+    """The row of a one-time link, by the SHA-256 of its token in hex."""
+    return "d#" + digest

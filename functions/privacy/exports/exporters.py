@@ -1,0 +1,225 @@
+"""One exporter per kind of record that the catalogue says is exported. A kind that none covers stops every export, and
+the build (tests/unit/privacy/test_export.py): nothing can be forgotten (GDPR Art. 15).
+
+Each writes files of fixed names into the archive and gives back how many records it wrote. Sealed kinds are read under
+the keys of the generations that are alive; a page at a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from chatapi.catalogue import catalogue
+from chatapi.store.cases import Case
+from chatapi.store.holds import Holds
+from chatapi.store.items import Item, Table
+from chatapi.store.keys import (
+    COMPLETION,
+    DAY,
+    HOLD,
+    UNDATED,
+    chunk_attribute,
+    completion_of,
+    date_of,
+    locator_pk,
+    recipient_of,
+    subject_pk,
+)
+from chatapi.store.records import Records
+from chatapi.store.sealed import Record
+from chatapi.vault import State, SubjectErased, SubjectHandle
+from privacy.exports.archive import Archive, cell
+from privacy.exports.ports import Ports
+from privacy.requests import show
+from privacy.tasks.ports import NotCovered
+
+_ROWS_A_PAGE = 50
+_CASES_A_PAGE = 100
+
+Values = Iterator[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Of whom: the case's subjects, each with a handle of its generation that is alive, if there is one."""
+
+    case: Case
+    handles: Mapping[str, SubjectHandle | None]
+
+
+def scope_of(ports: Ports, case: Case) -> Scope:
+    """The handles to read with."""
+    handles: dict[str, SubjectHandle | None] = {}
+    for subject in case.subjects:
+        item = ports.wraps.get(case.project, subject)
+        handles[subject] = None
+        if item is not None and item.state is not State.ERASED:
+            handles[subject] = ports.vault.reader(case.project, subject, item.generation)
+    return Scope(case, handles)
+
+
+def rows(table: Table, pk: str, prefix: str = "") -> Iterator[Item]:
+    """A partition row by row, a page at a time; what has expired does not exist."""
+    after: str | None = None
+    while page := table.query(pk, prefix, after=after, limit=_ROWS_A_PAGE):
+        yield from page
+        if len(page) < _ROWS_A_PAGE:
+            return
+        after = page[-1]["sk"]
+
+
+def _completions(ports: Ports, scope: Scope) -> Values:
+    for handle in filter(None, scope.handles.values()):
+        pk = subject_pk(handle.project, handle.subject, handle.generation)
+        found = rows(ports.records, pk, COMPLETION)
+        for name, group in groupby(found, key=lambda row: completion_of(row["sk"])[0]):
+            chunks = list(group)
+            locator = ports.records.get(locator_pk(handle.project), name)
+            if locator is None or locator["chunks"] != len(chunks):
+                continue  # a write or a delete that was cut off: nobody can read it
+            yield {**json.loads(_joined(handle, pk, chunks)), "expires_at": chunks[0]["ttl"]}
+
+
+def _joined(handle: SubjectHandle, pk: str, chunks: list[Item]) -> bytes:
+    return b"".join(
+        handle.open("records", pk, row["sk"], chunk_attribute(index, len(chunks)), 1, row["body"])
+        for index, row in enumerate(chunks)
+    )
+
+
+def _held(ports: Ports, scope: Scope) -> Values:
+    for subject in scope.case.subjects:
+        pk = subject_pk(scope.case.project, subject, HOLD)
+        found = rows(ports.records, pk)
+        for (case, _), group in groupby(found, key=lambda row: tuple(row["sk"].split("#")[:2])):
+            chunks = list(group)
+            try:
+                handle = ports.vault.reader(scope.case.project, "hold_" + case, 1)
+            except SubjectErased:
+                continue  # the hold has ended while we read
+            yield {
+                **json.loads(_joined(handle, pk, chunks)),
+                "kept_under": chunks[0]["hold"],
+                "expires_at": chunks[0]["ttl"],
+            }
+
+
+def _sealed(kind: str, parent: str = "") -> Callable[[Ports, Scope], Values]:
+    """A kind of chatapi.store.records, of its own or below another kind."""
+
+    def read(ports: Ports, scope: Scope) -> Values:
+        records = Records(ports.records, ports.vault, ports.marks, ports.clock)
+        for handle in filter(None, scope.handles.values()):
+            above = (record.id for record in _every(records, handle, parent)) if parent else iter(("",))
+            for over in above:
+                for record in _every(records, handle, kind, over):
+                    place = {"parent": over} if over else {}
+                    yield {"id": record.id, **place, "data": _value(record.body), "expires_at": record.expires}
+
+    return read
+
+
+def _value(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
+
+
+def _every(records: Records, handle: SubjectHandle, kind: str, parent: str = "") -> Iterator[Record]:
+    after, more = None, True
+    while more:
+        page, more = records.page(handle, kind, parent=parent, after=after, limit=20)
+        yield from page
+        after = page[-1].id if page else None
+        more = more and bool(page)
+
+
+def _days(ports: Ports, scope: Scope) -> Iterator[Item]:
+    for subject in scope.case.subjects:
+        yield from rows(ports.records, subject_pk(scope.case.project, subject, UNDATED), DAY)
+
+
+def _cases(ports: Ports, scope: Scope) -> Values:
+    after: str | None = None
+    while True:
+        page, more = ports.cases.list(scope.case.project, after, _CASES_A_PAGE)
+        yield from (show(case) for case in page if case.subject in scope.case.subjects)
+        if not more:
+            return
+        after = page[-1].id
+
+
+def _holds(ports: Ports, scope: Scope) -> Values:
+    for subject in scope.case.subjects:
+        for hold in Holds(ports.requests).all(scope.case.project, subject):
+            named = {name: hold[name] for name in ("kinds", "basis", "owner", "review", "expires")}
+            yield {"id": hold["sk"], **named, "in_force": hold["expires"] > ports.now()}
+
+
+def _lines(name: str, what: str, read: Callable[[Ports, Scope], Values]) -> Callable[[Ports, Scope, Archive], int]:
+    return lambda ports, scope, archive: archive.lines(name, what, read(ports, scope))
+
+
+DAY_COLUMNS = ("date", "recipient", "categories", "purpose", "basis", "requests", "tokens_in", "tokens_out")
+
+
+def _day_table(ports: Ports, scope: Scope, archive: Archive) -> int:
+    what = "To whom your data was disclosed, day by day, and how much was used (GDPR Art. 15(1)(c))."
+    with archive.file("disclosures.csv", what) as out:
+        out.write(_csv(DAY_COLUMNS))
+        for row in _days(ports, scope):
+            named = {**row, "date": date_of(row["sk"]), "recipient": recipient_of(row["sk"])}
+            named["categories"] = " ".join(row["categories"])
+            out.write(_csv([named[column] for column in DAY_COLUMNS]))
+            out.records += 1
+    return out.records
+
+
+def _csv(values: Any) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cell(value) for value in values)
+    return line.getvalue().encode()
+
+
+Exporter = Callable[[Ports, Scope, Archive], int]
+_EXPORTERS: dict[str, Exporter] = {
+    "completion": _lines("chats.jsonl", "Stored chats: the messages that were sent and the completion.", _completions),
+    "conversation": _lines("conversations.jsonl", "Conversations.", _sealed("conversation")),
+    "item": _lines("conversation-items.jsonl", "What was said in them.", _sealed("item", "conversation")),
+    "response": _lines("responses.jsonl", "Stored responses.", _sealed("response")),
+    "contact": _lines("contacts.jsonl", "Where you can be reached.", _sealed("contact")),
+    "day": _day_table,
+    "held": _lines("held.jsonl", "What is kept of an earlier erasure under a legal hold.", _held),
+    "case": _lines("requests.jsonl", "Your own data-rights requests.", _cases),
+    "hold": _lines("holds.jsonl", "Legal holds on your data.", _holds),
+}
+
+
+def exporters() -> dict[str, Exporter]:
+    """The exporter of every kind that is exported. NotCovered where one is missing."""
+    wanted = [kind.name for kind in catalogue().kinds.values() if kind.export]
+    if any(name not in _EXPORTERS for name in wanted):
+        raise NotCovered
+    return {name: _EXPORTERS[name] for name in wanted}
+
+
+def recipients(ports: Ports, scope: Scope) -> dict[str, dict[str, Any]]:
+    """Who received data, from the day rows: first and last day, requests, purpose, categories, basis."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in _days(ports, scope):
+        name, date = recipient_of(row["sk"]), date_of(row["sk"])
+        entry = found.setdefault(
+            name,
+            {"first": date, "last": date, "requests": 0}
+            | {key: row[key] for key in ("purpose", "basis", "categories")},
+        )
+        entry["first"], entry["last"] = min(entry["first"], date), max(entry["last"], date)
+        entry["requests"] += row["requests"]
+    return found

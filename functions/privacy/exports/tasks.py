@@ -1,0 +1,138 @@
+"""The tasks of an export: take the case up, collect everything, certify. Each is idempotent; the last upload wins."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chatapi.catalogue import catalogue, read_policy
+from chatapi.certificates import VERSION
+from chatapi.store.cases import CANCELLED, COMMIT, COMPLETE, COMPLETED, FAIL, START, Case, NotAllowed
+from chatapi.store.keys import ALIAS, UNDATED, subject_pk
+from privacy.exports.archive import Archive
+from privacy.exports.exporters import Scope, exporters, recipients, scope_of
+from privacy.exports.page import page
+from privacy.exports.ports import Ports
+from privacy.tasks.certify import issue_once
+from privacy.tasks.ports import NotReady, Result, SubjectBusy
+
+TYPES = ("access", "portability")
+LIFE_SECONDS = 7 * 86400
+
+
+def begin(ports: Ports, case: Case) -> Result:
+    """Take the case up, and find who else the data subject is. Answers `go`: not so where it has ended."""
+    if case.type not in TYPES:
+        raise NotReady
+    try:
+        case = ports.cases.act(case, START)
+    except NotAllowed as standing:
+        if standing.case.status in (COMPLETED, CANCELLED):
+            return {"go": False}
+        raise NotReady from None
+    found = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
+    others = {row["sk"].removeprefix(ALIAS) for row in found} - {case.subject}
+    ports.cases.gather(case, subjects=[case.subject, *sorted(others)])
+    return {"go": True}
+
+
+def collect(ports: Ports, case: Case) -> Result:
+    """Write the whole export. Where an erasure came in between it is not published: SubjectBusy, worth another try."""
+    if case.status == COMPLETED or "export" in case.facts:
+        return {}
+    if "subjects" not in case.facts:
+        raise NotReady
+    scope, now = scope_of(ports, case), ports.now()
+    key = f"{case.project}/{case.subject}/{case.id}.zip"
+    sink = ports.uploads.begin(key)
+    try:
+        counts = _write(ports, scope, Archive(sink, now), now)
+        if not all(ports.vault.still_open(handle) for handle in scope.handles.values() if handle):
+            raise SubjectBusy
+        sink.commit()
+    except BaseException:
+        sink.abort()
+        raise
+    ports.cases.keep(case, export={"key": key, "counts": counts, "at": now, "expires": now + LIFE_SECONDS})
+    return {}
+
+
+def _write(ports: Ports, scope: Scope, archive: Archive, now: int) -> dict[str, int]:
+    counts = {kind: export(ports, scope, archive) for kind, export in exporters().items()}
+    text = page(scope.case, now, list(archive.files), recipients(ports, scope))
+    with archive.file("index.html", "This page.") as out:
+        out.write(text.encode())
+    facts = {
+        "version": VERSION,
+        "request": scope.case.id,
+        "type": scope.case.type,
+        "made_at": now,
+        "policy_version": read_policy("versions")["current"],
+    }
+    archive.finish(facts, ports.signer)
+    return counts
+
+
+def certify(ports: Ports, case: Case) -> Result:
+    """Complete the case with its receipt."""
+    if case.status in (COMPLETED, CANCELLED):
+        return {}
+    if "export" not in case.facts:
+        raise NotReady
+    try:
+        case = ports.cases.act(case, COMMIT)
+    except NotAllowed as standing:
+        if standing.case.status != CANCELLED:
+            raise
+        return {}
+    now, stores = ports.now(), _stores(case)
+    case = issue_once(ports, case, receipt(case, stores, now), f"{case.type}.completed")
+    try:
+        ports.cases.act(case, COMPLETE, completed=now, stores=stores)
+    except NotAllowed as standing:
+        if standing.case.status != COMPLETED:
+            raise
+    return {}
+
+
+def mark_failed(ports: Ports, case: Case) -> Result:
+    """Say so, unless the case has ended."""
+    with contextlib.suppress(NotAllowed):
+        ports.cases.act(case, FAIL)
+    return {}
+
+
+def receipt(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
+    """What a receipt says: the same frame as a certificate of erasure."""
+    return {
+        "version": VERSION,
+        "type": case.type,
+        "request": case.id,
+        "project": case.project,
+        "subjects": [{"subject": name} for name in case.subjects],
+        "stores": stores,
+        "received_at": case.created,
+        "completed_at": now,
+        "policy_version": read_policy("versions")["current"],
+        "canary": None,
+    }
+
+
+def _stores(case: Case) -> list[dict[str, Any]]:
+    counts, lines = case.get("export")["counts"], []
+    for store in catalogue().stores:
+        kinds = [kind for kind in catalogue().of_store(store) if kind.export]
+        count = sum(counts.get(kind.name, 0) for kind in kinds)
+        reason = "looked for, and in the export" if kinds else "holds nothing that is exported"
+        outcome = "exported" if count else "nothing_found"
+        lines.append({"store": store, "outcome": outcome, "count": count, "reason": reason})
+    return lines
+
+
+TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {
+    "begin": begin,
+    "collect": collect,
+    "certify": certify,
+    "mark_failed": mark_failed,
+}
