@@ -31,6 +31,7 @@ from tests.support.moto_stack import create_stack
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.transformed import REGION, ROOT
 
+FUNCTIONS = ("account", "authorizer", "callbacks", "chat", "privacy", "erasure", "identity", "rights", "usage")
 ROOTS = (
     ("account.gather", "_ports"),
     ("account.handler", "_services"),
@@ -97,18 +98,7 @@ def deployed(aws_environment: str) -> Iterator[Deployed]:
         outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in described["Outputs"]}
         configuration = client("lambda").get_function_configuration
         functions = {
-            name: configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"]
-            for name in [
-                "account",
-                "authorizer",
-                "callbacks",
-                "chat",
-                "privacy",
-                "erasure",
-                "identity",
-                "rights",
-                "usage",
-            ]
+            name: configuration(FunctionName=f"{stack}-{name}")["Environment"]["Variables"] for name in FUNCTIONS
         }
         yield Deployed(aws_environment, outputs, functions, upstream)
 

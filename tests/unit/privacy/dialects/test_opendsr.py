@@ -16,13 +16,16 @@ from chatapi.aws.errors import AwsUnavailable
 from chatapi.catalogue import Catalogued
 from chatapi.certificates import MemorySigner
 from chatapi.outbound import Outbound
+from chatapi.store.cases import Case
 from chatapi.vault import project_pepper, subject_id
 from chatapi.verdict import Verdict
 from privacy.dialects.bindings import Binding, Bindings
 from privacy.dialects.certificate import self_signed, signing_request
 from privacy.dialects.opendsr import CERTIFICATE_PATH, PREFIX, OpenDsr
+from privacy.downloads import Links
 from privacy.handler import handler
 from privacy.service import Rights
+from tests.unit.privacy.test_api import Downloads
 from tests.unit.privacy.world import PROJECT, World
 
 PEPPER = b"p" * 86
@@ -54,8 +57,8 @@ class Executions:
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    def start(self, name: str, project: str, request: str) -> None:
-        self.started.append(request)
+    def start(self, name: str, case: Case) -> None:
+        self.started.append(case.id)
 
 
 class Starter:
@@ -78,7 +81,9 @@ class Api:
         self.world = World()
         self.executions, self.starter = Executions(), Starter()
         self.signer = MemorySigner()
-        self.rights = Rights(self.world.cases, self.executions, self.world.signer, self.world.clock, lambda: PEPPER)
+        world = self.world
+        links = Links(Catalogued(world.requests, "requests"), world.cases, Downloads(), world.clock)
+        self.rights = Rights(world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links)
         self.bindings = Bindings(Catalogued(self.world.requests, "requests"))
         self.dialect = OpenDsr(self.rights, self.bindings, self.signer, self.world.clock, Outbound(), self.starter)
         monkeypatch.setattr(privacy.handler, "_rights", self.rights)
