@@ -147,13 +147,15 @@ class Chat:
         kind: str = "completion",
         heir: str | None = None,
         others: Collection[str] = (),
+        until: int | None = None,
         ended: Callable[[], None] | None = None,
     ) -> Started:
         """The seam of every surface: all checks, the reservation, the right to store, the call, the disclosure.
 
         `kind` is the kind of record that `keep` writes; `ended` is called once the generation is settled. `heir` is the
         data subject where the request names nobody, the project's owner by default; `others` are those whose stored
-        content goes to the provider along with it. Raises ApiError; afterwards the generation settles by itself.
+        content goes to the provider along with it; `until` is when what is stored ends at the latest. Raises
+        ApiError; afterwards the generation settles by itself.
         """
         now, deadline = self._clock.now(), time.monotonic() + timeout
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
@@ -203,7 +205,7 @@ class Chat:
             keep=lambda transcript: _kept(keep, started, transcript),
             disclose=disclose,
         )
-        expires = expiry(kind, now, ceiling_seconds=ceiling) if handle else None
+        expires = min(expiry(kind, now, ceiling_seconds=ceiling), until or 1 << 62) if handle else None
         receipt = {receipts.HEADER: receipts.header(model, expires), **told}
         started = Started(model, now, handle, generation, receipt, expires, ceiling)
         return started

@@ -58,11 +58,13 @@ class Conversations:
         self._records = records
         self._vault = vault
 
-    def create(self, handle: SubjectHandle, conversation: str, metadata: dict[str, str], now: float) -> Shared:
-        """A new, empty one."""
+    def create(
+        self, handle: SubjectHandle, conversation: str, metadata: dict[str, str], now: float, until: int
+    ) -> Shared:
+        """A new, empty one, that ends at `until`."""
         blank = Record("conversation", conversation, "", 0, b"", 0)
         made = Shared(handle, blank, metadata, int(now), (_person(handle),))
-        [record] = self._records.put(handle, "conversation", [(conversation, made.body())], created=now)
+        [record] = self._records.put(handle, "conversation", [(conversation, made.body())], created=now, until=until)
         return replace(made, record=record)
 
     def find(self, project: str, conversation: str) -> Shared:
@@ -84,12 +86,15 @@ class Conversations:
         for handle in self._handles(shared):
             self._records.delete(handle, "conversation", shared.record.id, children=("item",))
 
-    def add(self, shared: Shared, handle: SubjectHandle, items: Sequence[Item]) -> None:
-        """Add items of the handle's data subject; each has its id. NotFound where the conversation went meanwhile."""
+    def add(self, shared: Shared, handle: SubjectHandle, items: Sequence[Item], until: int | None = None) -> None:
+        """Add items of the handle's data subject; each has its id. `until` can only tighten their term.
+
+        NotFound where the conversation went meanwhile.
+        """
         shared = self._joined(shared, handle)
         parent = shared.record.id
         bodies = [(_token(item["id"]), _json(item)) for item in items]
-        self._records.put(handle, "item", bodies, parent=parent, until=shared.record.expires)
+        self._records.put(handle, "item", bodies, parent=parent, until=min(shared.record.expires, until or 1 << 62))
         try:
             self.find(handle.project, parent)
         except Exception:

@@ -17,24 +17,31 @@ from chat.providers.base import Event, FinishReason, Refusal, Text, ToolArgument
 from chat.responses.translate import Item, item_id
 from chat.sse import compact
 from chatapi.errors import ApiError
+from chatapi.ids import random62
 
 _encode = json.encoder.encode_basestring_ascii
+_BLOCK = 32
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Answering:
     """Takes a provider's events in, gives the response's events out. `token` makes the token of the next item's id.
 
-    A message ends where a call begins. Calls stay open until the end: servers may send several of them interleaved.
+    A message ends where a call begins, or where the model turns from answering to declining. Calls stay open until the
+    end: servers may send several of them interleaved. `padded`: deltas get a field `obfuscation`, so that the size of
+    packets says less of the text.
     """
 
-    def __init__(self, response: dict[str, Any], token: Callable[[], str]) -> None:
+    def __init__(self, response: dict[str, Any], token: Callable[[], str], *, padded: bool = False) -> None:
         self.response = response
         self._token = token
         self._sequence = 0
         self._items: list[Item] = []
         self._pieces: list[list[str]] = []
         self._message: int | None = None
+        self._said = "output_text"
+        self._kinds: dict[int, str] = {}
+        self._padded = padded
         self._calls: dict[int, int] = {}
         self._text_start = b""
         self._pending = b""
@@ -46,13 +53,10 @@ class Answering:
     def add(self, event: Event) -> bytes:
         """What an event of the provider's becomes."""
         match event:
-            case Text(text) | Refusal(text):
-                start = b"" if self._message is not None else self._open_message()
-                assert self._message is not None
-                self._pieces[self._message].append(text)
-                frame = self._text_start + b"%d" % self._sequence + b',"delta":' + _encode(text).encode() + b"}\n\n"
-                self._sequence += 1
-                return start + frame
+            case Text(text):
+                return self._say("output_text", text)
+            case Refusal(text):
+                return self._say("refusal", text)
             case ToolStart(index, call_id, name):
                 end = self._message_done("completed")
                 self._calls[index] = len(self._items)
@@ -60,8 +64,25 @@ class Answering:
             case ToolArguments(index, fragment):
                 at = self._calls[index]
                 self._pieces[at].append(fragment)
-                return self._event("response.function_call_arguments.delta", **self._at(at), delta=fragment)
+                padding = self._padding(len(fragment))
+                return self._event("response.function_call_arguments.delta", **self._at(at), delta=fragment, **padding)
         return b""
+
+    def _say(self, kind: str, text: str) -> bytes:
+        """A piece of a message that answers (`output_text`) or declines (`refusal`)."""
+        start = b""
+        if self._message is None or self._said != kind:
+            start = self._message_done("completed") + self._open_message(kind)
+        assert self._message is not None
+        self._pieces[self._message].append(text)
+        frame = self._text_start + b"%d" % self._sequence + b',"delta":' + _encode(text).encode()
+        if self._padded:
+            frame += b',"obfuscation":' + compact(self._padding(len(text))["obfuscation"])
+        self._sequence += 1
+        return start + frame + b"}\n\n"
+
+    def _padding(self, size: int) -> dict[str, str]:
+        return {"obfuscation": random62(-size % _BLOCK)} if self._padded else {}
 
     def settle(self, reason: FinishReason, usage: Mapping[str, Any], now: float) -> None:
         """Make the response what it is at its end, before the last events are sent: so it is stored. Once. `usage` in
@@ -69,7 +90,7 @@ class Answering:
         if self.response["status"] != "in_progress":
             return
         if not self._items:
-            self._pending = self._open_message()
+            self._pending = self._open_message("output_text")
         why = _INCOMPLETE.get(reason)
         self._fill("incomplete" if why else "completed")
         self.response["status"] = "incomplete" if why else "completed"
@@ -106,7 +127,7 @@ class Answering:
                 item["status"] = status
                 text = "".join(self._pieces[at])
                 if item["type"] == "message":
-                    item["content"] = [_text(text)]
+                    item["content"] = [_part(self._kinds[at], text)]
                 else:
                     item["arguments"] = text
 
@@ -117,14 +138,16 @@ class Answering:
         self._pieces.append([])
         return self._event("response.output_item.added", output_index=len(self._items) - 1, item=item)
 
-    def _open_message(self) -> bytes:
+    def _open_message(self, kind: str) -> bytes:
+        self._said = self._kinds[len(self._items)] = kind
         added = self._open("message", role="assistant", content=[])
         self._message = at = len(self._items) - 1
-        where = {**self._at(at), "content_index": 0, "logprobs": []}
-        head = compact({"type": "response.output_text.delta", **where})
+        where = {**self._at(at), "content_index": 0} | ({"logprobs": []} if kind == "output_text" else {})
+        name = f"response.{kind}.delta"
+        head = compact({"type": name, **where})
         # The frame around a text is the same for all of an item: a token then costs one encoding of its text.
-        self._text_start = b"event: response.output_text.delta\ndata: " + head[:-1] + b',"sequence_number":'
-        return added + self._event("response.content_part.added", **self._at(at), content_index=0, part=_text(""))
+        self._text_start = b"event: " + name.encode() + b"\ndata: " + head[:-1] + b',"sequence_number":'
+        return added + self._event("response.content_part.added", **self._at(at), content_index=0, part=_part(kind, ""))
 
     def _message_done(self, status: str | None = None) -> bytes:
         """The end of the message that is open, if one is; with `status` where it was not settled yet."""
@@ -132,12 +155,16 @@ class Answering:
         if at is None:
             return b""
         if status:
-            self._items[at].update(status=status, content=[_text("".join(self._pieces[at]))])
+            self._items[at].update(status=status, content=[_part(self._kinds[at], "".join(self._pieces[at]))])
         item = self._items[at]
         [part] = item["content"]
         where = {**self._at(at), "content_index": 0}
+        if part["type"] == "refusal":
+            done = self._event("response.refusal.done", **where, refusal=part["refusal"])
+        else:
+            done = self._event("response.output_text.done", **where, text=part["text"], logprobs=[])
         return (
-            self._event("response.output_text.done", **where, text=part["text"], logprobs=[])
+            done
             + self._event("response.content_part.done", **where, part=part)
             + self._event("response.output_item.done", output_index=at, item=item)
         )
@@ -154,7 +181,9 @@ class Answering:
         return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
 
 
-def _text(text: str) -> dict[str, Any]:
+def _part(kind: str, text: str) -> dict[str, Any]:
+    if kind == "refusal":
+        return {"type": "refusal", "refusal": text}
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 

@@ -36,6 +36,11 @@ class Context:
     subjects: frozenset[str] = frozenset()
     conversation: Shared | None = None
 
+    @property
+    def until(self) -> int | None:
+        """When the conversation ends, and with it what is added to it."""
+        return self.conversation.record.expires if self.conversation else None
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -140,15 +145,17 @@ class History:
         own: list[Item],
         context: Context,
         created: float,
+        until: int | None,
     ) -> None:
-        """Store the response, its items in the conversation, or both: whatever was asked for, or nothing at all."""
+        """Store the response, its items in the conversation, or both: whatever was asked for, or nothing at all. Until
+        the latest at `until`."""
         name = response["id"]
         if request.store:
             body = json.dumps({"response": response, "input": own}, separators=(",", ":")).encode()
-            self._records.put(handle, "response", [(name, body)], created=created)
+            self._records.put(handle, "response", [(name, body)], created=created, until=until)
         if context.conversation is not None and request.keeps_items:
             try:
-                self.conversations.add(context.conversation, handle, [*own, *response["output"]])
+                self.conversations.add(context.conversation, handle, [*own, *response["output"]], until)
             except Exception:
                 if request.store:
                     self._records.delete(handle, "response", name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chat.accounting import Account
+from chat.receipts import FROM_STORE, HEADER
 from chat.responses.conversations import Conversations
 from chat.responses.history import History
 from chat.responses.service import Responses
@@ -62,11 +63,11 @@ class Surface:
         name = asked.path.get("id", "")
         if (asked.method, asked.resource) == ("GET", "/v1/responses/{id}") and asked.query.get("stream") == "true":
             replay = self.stored.replay(caller.project, name, asked.query)
-            return {"content-type": "text/event-stream; charset=utf-8"}, replay
+            return {"content-type": "text/event-stream; charset=utf-8", HEADER: FROM_STORE}, replay
         read = self._reads(asked, caller, name).get((asked.method, asked.resource))
         if read is None or len(name) > 128:
             raise NotFound
-        return {}, iter([compact(read())])
+        return {HEADER: FROM_STORE} if asked.method == "GET" else {}, iter([compact(read())])
 
     def _reads(self, asked: Asked, caller: Verdict, name: str) -> dict[tuple[str, str], Callable[[], dict[str, Any]]]:
         project, stored, shared = caller.project, self.stored, self.conversations

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+from chat import receipts
 from chat.accounting import Account
 from chat.answers import broken
 from chat.faults import refusal_of
 from chat.generation import Body, Generation, Transcript
-from chat.providers.base import Finish, ProviderBroken
+from chat.providers.base import Finish, Idle, ProviderBroken
 from chat.responses.events import Answering, usage_of
 from chat.responses.history import PREFIX, Context, History
 from chat.responses.translate import Item, chat_request, full, item_id, of_text, renamed
 from chat.responses.wire import ResponseCreate
 from chat.service import Answer, Chat, Started
-from chat.sse import compact
-from chatapi import retention
+from chat.sse import HEARTBEAT, compact
 from chatapi.clock import Clock
-from chatapi.errors import ApiError, BadRequest, RetentionNotPermitted
+from chatapi.errors import ApiError, BadRequest
 from chatapi.ids import Family
 from chatapi.verdict import Verdict
 
@@ -42,16 +42,15 @@ class Responses:
                 raise BadRequest("A required parameter is missing.", code="missing_required_parameter", param="input")
             raise BadRequest("The array is empty.", code="empty_array", param="input")
         storing = request.store is True or request.keeps_items
-        if storing and retention.seconds(caller.retention) == 0:
-            raise RetentionNotPermitted
         family = Family.new(self._clock.now())
         numbers = count(1)
         own = [{**item, "id": item_id(item, family.token(next(numbers)))} for item in given]
 
         def keep(at: Started, transcript: Transcript) -> None:
             assert at.handle
+            response["service_tier"] = at.generation.served.tier or "default"
             answering.settle(transcript.finish, usage_of(at.generation.usage()), self._clock.now())
-            self._history.keep(at.handle, request, answering.response, own, context, at.now)
+            self._history.keep(at.handle, request, answering.response, own, context, at.now, at.expires)
 
         try:
             started = self._chat.start(
@@ -64,12 +63,16 @@ class Responses:
                 kind="response",
                 heir=context.subject,
                 others=context.subjects,
+                until=context.until if request.store is not True else None,
             )
         except ApiError as error:
             raise renamed(error) from None
         generation, headers = started.generation, started.receipt
         response = skeleton(request, PREFIX + family.token(0), int(started.now))
-        answering = Answering(response, lambda: family.token(next(numbers)))
+        if request.data_handling is not None and request.data_handling.receipt:
+            response["data_handling"] = receipts.body(started.model, started.expires)
+        padded = request.stream_options is not None and request.stream_options.include_obfuscation is True
+        answering = Answering(response, lambda: family.token(next(numbers)), padded=padded)
         if request.stream:
             headers["content-type"] = "text/event-stream; charset=utf-8"
             return Answer(headers, Body(_events(generation, answering, self._clock), generation))
@@ -135,6 +138,7 @@ def _whole(generation: Generation, answering: Answering, clock: Clock) -> bytes:
     try:
         for event in generation.events():
             if isinstance(event, Finish):
+                answering.response["service_tier"] = generation.served.tier or "default"
                 answering.settle(event.reason, usage_of(generation.usage()), clock.now())
             else:
                 answering.add(event)
@@ -150,8 +154,9 @@ def _events(generation: Generation, answering: Answering, clock: Clock) -> Itera
     try:
         for event in generation.events():
             if isinstance(event, Finish):
+                answering.response["service_tier"] = generation.served.tier or "default"
                 answering.settle(event.reason, usage_of(generation.usage()), clock.now())
-            elif frames := answering.add(event):
+            elif frames := HEARTBEAT if isinstance(event, Idle) else answering.add(event):
                 yield frames
     except Exception as error:  # noqa: BLE001 - a stream that just ends would look like a whole answer to its reader
         yield answering.failed(refusal_of(broken() if isinstance(error, ProviderBroken) else error))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from chat.providers.base import FinishReason, Text, ToolArguments, ToolStart
+from chat.providers.base import Event, FinishReason, Refusal, Text, ToolArguments, ToolStart
 from chat.responses.conversations import PREFIX, Conversations, Shared, bounded
 from chat.responses.events import Answering
 from chat.responses.history import History
 from chat.responses.translate import Item, full, item_id
 from chat.responses.wire import ConversationCreate, ConversationUpdate, ItemsCreate
 from chat.stored import page, paging
+from chatapi import retention
+from chatapi.catalogue import expiry
 from chatapi.clock import Clock
 from chatapi.errors import BadRequest, RetentionNotPermitted
 from chatapi.ids import Family
@@ -81,7 +83,7 @@ def _replayed(response: dict[str, Any], after: int) -> Iterator[bytes]:
     frames = [answering.begin()]
     for index, item in enumerate(response["output"]):
         if item["type"] == "message":
-            frames += [answering.add(Text(part["text"])) for part in item["content"]]
+            frames += [answering.add(_spoken(part)) for part in item["content"]]
         else:
             frames.append(answering.add(ToolStart(index, item["call_id"], item["name"])))
             frames.append(answering.add(ToolArguments(index, item["arguments"])))
@@ -89,6 +91,10 @@ def _replayed(response: dict[str, Any], after: int) -> Iterator[bytes]:
     frames.append(answering.end())
     events = [event + b"\n\n" for event in b"".join(frames).split(b"\n\n") if event]
     yield from events[after + 1 :]
+
+
+def _spoken(part: Mapping[str, str]) -> Event:
+    return Refusal(part["refusal"]) if part["type"] == "refusal" else Text(part["text"])
 
 
 class StoredConversations:
@@ -106,7 +112,8 @@ class StoredConversations:
         handle = self._writer(caller, body)
         now = self._clock.now()
         family = Family.new(now)
-        made = self._conversations.create(handle, PREFIX + family.token(0), dict(body.metadata or {}), now)
+        until = expiry("conversation", now, ceiling_seconds=retention.seconds(caller.retention))
+        made = self._conversations.create(handle, PREFIX + family.token(0), dict(body.metadata or {}), now, until)
         if body.items:
             self._conversations.add(made, handle, _named(body.items, family))
         return made.wire()
@@ -161,7 +168,7 @@ class StoredConversations:
 
 
 def _may_store(caller: Verdict) -> None:
-    if caller.retention != "history":
+    if retention.seconds(caller.retention) == 0:
         raise RetentionNotPermitted("conversation")
 
 

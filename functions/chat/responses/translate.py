@@ -133,6 +133,7 @@ def chat_request(request: ResponseCreate, items: Iterable[Item], *, store: bool)
         "user": request.user,
         "safety_identifier": request.safety_identifier,
         "store": store,
+        "data_handling": request.data_handling and request.data_handling.model_dump(exclude_none=True),
     }
     try:
         return ChatRequest.model_validate({name: value for name, value in body.items() if value is not None})

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from chat.wire import Free, Name, refusal
+from chat.wire import DataHandling, Free, Name, refusal
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Person = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -198,15 +198,15 @@ class Text(_Strict):
 class Reasoning(_Strict):
     """`reasoning`. Summaries are not offered."""
 
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     summary: None = None
     generate_summary: None = None
 
 
 class StreamOptions(_Strict):
-    """`stream_options`. Padding against traffic analysis is not offered here."""
+    """`stream_options`. Deltas are padded where it is asked for."""
 
-    include_obfuscation: Literal[False] | None = None
+    include_obfuscation: bool | None = None
 
 
 class ConversationRef(_Strict):
@@ -257,6 +257,7 @@ class ResponseCreate(_Strict):
     prompt_cache_retention: Literal["in_memory"] | None = None
     service_tier: Literal["auto", "default"] | None = None
     max_tool_calls: Annotated[int, Field(ge=1)] | None = None  # of hosted tools, and there are none
+    data_handling: DataHandling | None = None
     # Known and not offered.
     background: Literal[False] | None = None
     top_logprobs: Literal[0] | None = None
@@ -298,7 +299,16 @@ class ItemsCreate(_Strict):
     safety_identifier: Person | None = None
 
 
-_BODIES = (ResponseCreate, StreamOptions, Text, Reasoning, ConversationRef, ConversationCreate, ItemsCreate)
+_BODIES = (
+    ResponseCreate,
+    DataHandling,
+    StreamOptions,
+    Text,
+    Reasoning,
+    ConversationRef,
+    ConversationCreate,
+    ItemsCreate,
+)
 _ITEMS = (Message, FunctionCall, FunctionCallOutput, ItemReference, TextPart, RefusalPart, ImagePart, FilePart)
 _CHOICES = (Tool, NamedFunction, AllowedTools, JsonSchema)
 _KNOWN = frozenset(

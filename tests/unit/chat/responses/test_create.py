@@ -10,6 +10,7 @@ from openai.types.responses import Response
 
 from chat.providers.base import Finish, Text, ToolArguments, ToolStart, Usage
 from chat.providers.scripted import answer
+from chatapi.clock import iso
 from chatapi.errors import BadRequest, Forbidden, ModelNotFound, NotFound, RetentionNotPermitted, Unavailable
 from tests.support.chat_world import PROJECT, World, subject_of, whole
 from tests.support.strict import strictly
@@ -199,3 +200,38 @@ def test_stored_content_comes_before_the_model_only_for_a_key_that_may_read_it(n
     with pytest.raises(NotFound) as missing:
         world.call("POST", "/v1/responses", body)
     assert missing.value.param == name
+
+
+def test_a_request_tightens_how_long_it_is_kept_and_has_a_receipt_for_it() -> None:
+    # given
+    world = World()
+    world.provider.add(answer("x"))
+    # when
+    made = world.respond(store=True, data_handling={"ttl_seconds": 600, "receipt": True})
+    response = whole(made)
+    # then
+    ends = int(world.clock.now()) + 600
+    strictly(Response, response, ours=frozenset({".data_handling"}))
+    assert (response["data_handling"]["retained"], response["data_handling"]["expires_at"]) == ("content", ends)
+    assert {row["ttl"] for row in world.rows.rows.values() if row["kind"] in ("response", "locator")} == {ends}
+    assert made.headers["data-handling"].startswith("retained=content; until=")
+    with pytest.raises(RetentionNotPermitted):
+        world.respond(store=True, data_handling={"retention": "none"})
+
+
+def test_a_project_may_keep_for_some_days_alone() -> None:
+    # given
+    world = World(retention="history:2")
+    ends = int(world.clock.now()) + 2 * 86400
+    conversation = whole(world.call("POST", "/v1/conversations", {}))["id"]
+    world.provider.add(answer("x"), answer("y"))
+    # when
+    first = whole(world.respond(store=True))
+    world.clock.advance(60)
+    made = world.respond(conversation=conversation)
+    whole(made)
+    # then nothing outlives that, and what is in a conversation ends with it: so says the receipt
+    kinds = ("response", "conversation", "item", "locator")
+    assert {row["ttl"] for row in world.rows.rows.values() if row["kind"] in kinds} == {ends}
+    assert f"until={iso(ends)};" in made.headers["data-handling"]
+    assert first["id"]

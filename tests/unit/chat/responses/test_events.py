@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 
-from chat.providers.base import Event, Finish, ProviderBroken, Text, ToolArguments, ToolStart, Usage
+from chat.providers.base import (
+    Event,
+    Finish,
+    Idle,
+    ProviderBroken,
+    Refusal,
+    Served,
+    Text,
+    ToolArguments,
+    ToolStart,
+    Usage,
+)
 from chat.providers.scripted import answer
 from tests.support.chat_world import World, events, whole
 from tests.support.strict import strictly
@@ -87,6 +99,54 @@ def test_calls_follow_the_text_and_end_with_their_arguments() -> None:
     assert [item["arguments"] for item in output[1:]] == ["{}", "{}"]
     assert [item["call_id"] for item in output[1:]] == ["a", "b"]
     assert {item["status"] for item in output} == {"completed"}
+
+
+def test_a_model_that_declines_says_so_in_a_part_of_its_own() -> None:
+    # given
+    world = World()
+    script = [Served(None, "flex"), Text("Well."), Refusal("No"), Refusal("."), Finish("stop"), Usage(1, 3)]
+    world.provider.add(script, script, script)
+    # when
+    found = events(world.respond(stream=True))
+    # then
+    assert checked(found)[5:13] == [
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "output_item.added",
+        "content_part.added",
+        "refusal.delta",
+        "refusal.delta",
+        "refusal.done",
+    ]
+    last = found[-1]["response"]
+    assert [item["content"][0]["type"] for item in last["output"]] == ["output_text", "refusal"]
+    assert last["output"][1]["content"][0]["refusal"] == "No."
+    assert last["service_tier"] == "flex"
+    # and the same given whole, and streamed again from the store
+    kept = whole(world.respond(store=True))
+    strictly(Response, kept)
+    assert [item["content"] for item in kept["output"]] == [item["content"] for item in last["output"]]
+    again = events(world.call("GET", "/v1/responses/{id}", id=kept["id"], query={"stream": "true"}))
+    assert again[-1]["response"] == kept
+    checked(again)
+
+
+def test_signs_of_life_are_comments_and_padding_is_asked_for() -> None:
+    # given
+    world = World()
+    calls = [ToolStart(0, "c", "f"), ToolArguments(0, "{}")]
+    world.provider.add([Idle(), Text("a"), Idle(), *calls, Finish("stop"), Usage(1, 1)])
+    # when
+    made = world.respond(stream=True, stream_options={"include_obfuscation": True}, tools=[TOOL])
+    frames = b"".join(made.body).decode().split("\n\n")
+    # then
+    assert [frame for frame in frames if frame.startswith(":")] == [": ", ": "]
+    data = [json.loads(frame.partition("data: ")[2]) for frame in frames if frame.startswith("event:")]
+    deltas = [event for event in data if event["type"].endswith(".delta")]
+    assert [len(event["delta"] + event["obfuscation"]) for event in deltas] == [32, 32]
+    for event in data:
+        strictly(ResponseStreamEvent, event, ours=frozenset({".obfuscation"}))
 
 
 def test_an_answer_that_was_cut_ends_as_incomplete() -> None:

@@ -41,6 +41,11 @@ def test_what_was_answered_is_what_is_kept() -> None:
     # then
     assert made.headers["data-handling"].startswith("retained=content; until=")
     assert strictly(Response, get(world, ONE, response["id"])) == strictly(Response, response)
+    assert (
+        world.call("GET", ONE, id=response["id"])
+        .headers["data-handling"]
+        .startswith("retained=content; processor=none")
+    )
     page = get(world, ITEMS, response["id"])
     strictly(ResponseItemList, page)
     assert [item["content"][0]["text"] for item in page["data"]] == ["A"]
