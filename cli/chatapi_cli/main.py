@@ -18,7 +18,7 @@ from chatapi.mail import is_address
 from chatapi.store.contacts import NoAddress
 from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError
-from chatapi_cli import vault
+from chatapi_cli import restore, vault
 from chatapi_cli.agents import agents_app
 from chatapi_cli.dialects import dialects_app
 from chatapi_cli.mail import mail_app
@@ -43,6 +43,7 @@ app.add_typer(vault.app, name="vault")
 app.add_typer(agents_app, name="agents")
 app.add_typer(dialects_app, name="dialects")
 app.add_typer(mail_app, name="mail")
+app.add_typer(restore.app, name="restore")
 add_rights(app, requests_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

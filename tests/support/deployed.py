@@ -31,7 +31,18 @@ from tests.support.moto_stack import create_stack
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.transformed import REGION, ROOT
 
-FUNCTIONS = ("account", "authorizer", "callbacks", "chat", "privacy", "erasure", "identity", "rights", "usage")
+FUNCTIONS = (
+    "account",
+    "authorizer",
+    "callbacks",
+    "chat",
+    "privacy",
+    "erasure",
+    "identity",
+    "rights",
+    "usage",
+    "sweeper",
+)
 ROOTS = (
     ("account.gather", "_ports"),
     ("account.handler", "_services"),
@@ -44,6 +55,7 @@ ROOTS = (
     ("privacy.handler", "_rights"),
     ("privacy.handler", "_identity"),
     ("privacy.identity.sender", "_ports"),
+    ("privacy.sweeper", "_ports"),
     ("privacy.tasks.handler", "_ports"),
     ("privacy.exports.handler", "_ports"),
 )

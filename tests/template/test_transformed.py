@@ -159,6 +159,16 @@ def test_the_certificates_term_is_the_records_backup() -> None:
     assert pitr["RecoveryPeriodInDays"] == read_policy("retention")["backups"]["records_days"]
 
 
+SWEPT = [name.removesuffix("Table") for name, t in of_type("AWS::DynamoDB::Table").items() if "TimeToLive" in str(t)]
+
+
+def test_no_role_names_a_quarantined_table_and_all_that_expires_is_swept() -> None:
+    assert sorted(SWEPT) == ["Projects", "Records", "Requests", "Signals"]
+    assert "quarantine" not in json.dumps(TEMPLATE)
+    arns = [s["Resource"] for _, s in statements() if "dynamodb:" in str(s["Action"])]
+    assert all("*" not in json.dumps(arn).replace("/index/", "") for arn in arns)
+
+
 def test_a_mark_outlives_the_backup_it_guards_against_by_a_day() -> None:
     days, backups = read_policy("retention")["days"], read_policy("retention")["backups"]
     assert days["mark"] == backups["records_days"] + 1
@@ -183,10 +193,10 @@ def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any])
 
 def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
     functions = of_type("AWS::Lambda::Function")
-    assert len(functions) == 10
+    assert len(functions) == 11
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
-    assert len(set(roles)) == len(set(groups)) == 10
+    assert len(set(roles)) == len(set(groups)) == 11
     for role in of_type("AWS::IAM::Role").values():
         assert not role.get("Policies")
 
@@ -284,6 +294,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("RightsPolicy", "VaultTable"): {"GetItem"},
         ("RightsPolicy", "RecordsTable"): {"GetItem", "Query"},
         ("RightsPolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
+        **{("SweeperPolicy", f"{store}Table"): {"Scan", "DeleteItem"} for store in SWEPT},
         ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("ErasurePolicy", "VaultTable"): {"GetItem", "PutItem"},
         # a day row ends and its counts stay, in one transaction
@@ -316,9 +327,9 @@ def test_the_index_of_usage_is_sparse_and_has_no_row_with_content() -> None:
 
 
 def test_usage_is_gathered_by_a_schedule() -> None:
-    (rule,) = of_type("AWS::Events::Rule").values()
-    assert rule["ScheduleExpression"] == {"Ref": "UsageSchedule"}
-    assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["UsageFunction", "Arn"]}]
+    rules = {rule["Targets"][0]["Arn"]["Fn::GetAtt"][0]: rule for rule in of_type("AWS::Events::Rule").values()}
+    assert rules["UsageFunction"]["ScheduleExpression"] == {"Ref": "UsageSchedule"}
+    assert rules["SweeperFunction"]["ScheduleExpression"] == "rate(1 day)"
     assert TEMPLATE["Parameters"]["UsageSchedule"]["Default"] == "rate(1 hour)"
 
 

@@ -1,0 +1,162 @@
+"""`chatapi restore …`: a backup of the Records table, quarantined until the erasures are replayed into it.
+
+The runbook is docs/restore.md. Each step is idempotent and says what comes next; the step that a table has reached is a
+tag on it, so another operator, or a run after Ctrl-C, goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Annotated, Any
+
+import typer
+
+from chatapi.aws.client import AwsClient
+from chatapi.aws.errors import AwsError
+from chatapi.catalogue import read_policy
+from chatapi.clock import SystemClock
+from chatapi_cli.replay import Ledger, give_back, replay
+from chatapi_cli.target import Target, find
+
+app = typer.Typer(no_args_is_help=True, help="Restore the Records table without bringing back what was erased.")
+
+TAG = "chatapi-restore"
+QUARANTINED, REPLAYED = "quarantined", "replayed"
+_NAME = re.compile(r"[A-Za-z0-9_.-]+-quarantine-[0-9]{14}")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+StackName = Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs.")]
+Table = Annotated[str, typer.Argument(help="The quarantined table, as 'begin' printed it.")]
+
+
+class Drill:
+    """A restore of one stack."""
+
+    def __init__(self, stack: Target) -> None:
+        self.client: AwsClient = stack.client("dynamodb")
+        self.records = stack.output("RecordsTable")
+        self.ledger = Ledger(
+            self.client,
+            vault=stack.output("VaultTable"),
+            requests=stack.output("RequestsTable"),
+            records=self.records,
+            clock=SystemClock(),
+        )
+
+    def describe(self, table: str) -> dict[str, Any]:
+        """DynamoDB's description of a table."""
+        described: dict[str, Any] = self.client.call("DescribeTable", {"TableName": table})["Table"]
+        return described
+
+    def begin(self, backup: str | None, at: int | None) -> str:
+        """Restore into a table whose name no role of the stack names."""
+        name = f"{self.records}-quarantine-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}"
+        key = self.describe(self.records).get("SSEDescription", {}).get("KMSMasterKeyArn")
+        sse = {"SSESpecificationOverride": {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}} if key else {}
+        if backup:
+            self.client.call("RestoreTableFromBackup", {"TargetTableName": name, "BackupArn": backup, **sse})
+        else:
+            source = {"SourceTableName": self.records, "TargetTableName": name}
+            when: dict[str, Any] = {"RestoreDateTime": at} if at else {"UseLatestRestorableTime": True}
+            self.client.call("RestoreTableToPointInTime", {**source, **when, **sse})
+        self.mark(name, QUARANTINED)
+        return name
+
+    def mark(self, table: str, step: str) -> None:
+        """Note the step that a table has reached."""
+        arn = self.describe(table)["TableArn"]
+        self.client.call("TagResource", {"ResourceArn": arn, "Tags": [{"Key": TAG, "Value": step}]})
+
+    def step(self, table: str) -> str | None:
+        """The step that a table has reached; None where it is no quarantined one."""
+        if not _NAME.fullmatch(table):
+            return None
+        arn = self.describe(table)["TableArn"]
+        tags = self.client.call("ListTagsOfResource", {"ResourceArn": arn}).get("Tags", ())
+        # DynamoDB replaces a tag, moto appends: the last one counts.
+        return next((tag["Value"] for tag in reversed(tags) if tag["Key"] == TAG), None)
+
+    def protect(self, table: str) -> None:
+        """TTL and point-in-time recovery, which a restored table comes without."""
+        if not self.has_ttl(table):
+            ttl = {"AttributeName": "ttl", "Enabled": True}
+            self.client.call("UpdateTimeToLive", {"TableName": table, "TimeToLiveSpecification": ttl})
+        days = read_policy("retention")["backups"]["records_days"]
+        recovery = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": days}
+        payload = {"TableName": table, "PointInTimeRecoverySpecification": recovery}
+        self.client.call("UpdateContinuousBackups", payload)
+
+    def has_ttl(self, table: str) -> bool:
+        """Whether expired rows go by themselves."""
+        found = self.client.call("DescribeTimeToLive", {"TableName": table})["TimeToLiveDescription"]
+        return found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+
+
+def _fail(text: str) -> typer.Exit:
+    typer.echo(text, err=True)
+    return typer.Exit(1)
+
+
+def _say(record: dict[str, Any], as_json: bool) -> None:
+    typer.echo(json.dumps(record) if as_json else "\n".join(f"{name:<14} {value}" for name, value in record.items()))
+
+
+@app.command("begin")
+def begin(
+    backup: Annotated[str | None, typer.Option(help="A backup's ARN; default: point-in-time recovery.")] = None,
+    at: Annotated[int | None, typer.Option(help="POSIX seconds to restore to; default: as late as possible.")] = None,
+    stack: StackName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Restore into a quarantined table of its own: no function may read it."""
+    name = Drill(find(stack)).begin(backup, at)
+    _say({"table": name, "next": f"when it is ACTIVE: chatapi restore replay {name}"}, as_json)
+
+
+@app.command("replay")
+def replay_into(table: Table, stack: StackName = None, as_json: AsJson = False) -> None:
+    """Delete from the quarantined table what was erased, deleted, corrected or has expired since. Safe to repeat."""
+    drill = Drill(find(stack))
+    if _step(drill, table) is None:
+        raise _fail("this is not a quarantined table of 'chatapi restore begin'")
+    counts = dict[str, int]()
+    for progress in replay(drill.client, drill.ledger, table):
+        counts = dict(progress)
+    drill.protect(table)
+    if counts.get("left"):
+        raise _fail(f"{counts['left']} rows are left that may not come back; run this again")
+    drill.mark(table, REPLAYED)
+    _say({"table": table, **counts, "next": f"chatapi restore release {table}"}, as_json)
+
+
+@app.command("release")
+def release(table: Table, stack: StackName = None, as_json: AsJson = False) -> None:
+    """Give the rows that the live table lacks back to it. Refused before the replay; never overwrites. Repeatable."""
+    drill = Drill(find(stack))
+    if _step(drill, table) != REPLAYED or not drill.has_ttl(table):
+        raise _fail(f"not replayed yet: chatapi restore replay {table}")
+    counts = dict[str, int]()
+    for progress in give_back(drill.client, drill.ledger, table, drill.records):
+        counts = dict(progress)
+    _say({"table": table, **counts, "next": f"chatapi restore discard {table}"}, as_json)
+
+
+@app.command("discard")
+def discard(table: Table, stack: StackName = None) -> None:
+    """Delete the quarantined table."""
+    drill = Drill(find(stack))
+    if _step(drill, table) is None:
+        raise _fail("this is not a quarantined table of 'chatapi restore begin'")
+    drill.client.call("DeleteTable", {"TableName": table})
+    typer.echo(f"deleted {table}; AWS keeps a system backup of it for as long as point-in-time recovery was on")
+
+
+def _step(drill: Drill, table: str) -> str | None:
+    try:
+        return drill.step(table)
+    except AwsError as error:
+        if error.code == "ResourceNotFoundException":
+            return None
+        raise
