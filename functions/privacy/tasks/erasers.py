@@ -88,11 +88,13 @@ class Rows:
     def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
         """See Eraser."""
         found: Counter[str] = Counter()
-        located: set[str] = set()
+        located, last = 0, ("", "")
         locatable = {name for name, kind in catalogue().kinds.items() if kind.located}
         for pk, page in self._pages(ports, case):
             ids = {located_id(row["sk"]) for row in page if row["kind"] in locatable}
-            located |= ids
+            for row in page:  # in order, so that the chunks of one id lie side by side: no set that grows with them
+                if row["kind"] in locatable and (pk, located_id(row["sk"])) != last:
+                    located, last = located + 1, (pk, located_id(row["sk"]))
             found.update(row["kind"] for row in page)
             if delete:
                 # The locators first: their ids come from the rows, so rows that are left find them again.
@@ -104,7 +106,7 @@ class Rows:
                     if row["kind"] == "day":
                         forget(ports.records, row)
         if not scan:
-            found["locator"] += len(located)
+            found["locator"] += located
             return +found
         for keys in self._locators(ports, case):
             found["locator"] += len(keys)

@@ -237,7 +237,7 @@ class Records:
         """Record by record all its rows: heads and chunks of one record lie side by side."""
         prefix = record_sk(kind, "", parent)
         cursor = record_sk(kind, after, parent) if after else None
-        size = min(limit + 2, _PAGE)
+        size = min(limit + 2, 2 * _PAGE + 2)
 
         def rows() -> Iterator[Item]:
             start = cursor
