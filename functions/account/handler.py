@@ -89,12 +89,6 @@ def usage() -> Response[str]:
     return query.answer(_composed().usage.read(project, query))
 
 
-@app.get("/portal")
-def portal() -> Response[str]:
-    """The portal's first page."""
-    return page("index.html")
-
-
 @app.get("/portal/usage")
 def portal_usage() -> Response[str]:
     """The page that plots usage."""

@@ -7,21 +7,13 @@ from pathlib import Path
 
 from aws_lambda_powertools.event_handler import Response
 
+from chatapi.pages import page_headers
+
 _FILES = Path(__file__).parent / "portal"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-}
-HEADERS: dict[str, str | list[str]] = {
-    # Files of this origin alone, no inline script or style, no frame around it; a form goes nowhere without the script.
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 
 
@@ -32,4 +24,4 @@ def _text(name: str) -> str:
 
 def page(name: str) -> Response[str]:
     """A file of the portal, by a name of ours: never one from a request."""
-    return Response(200, _TYPES[Path(name).suffix] + "; charset=utf-8", _text(name), headers=dict(HEADERS))
+    return Response(200, _TYPES[Path(name).suffix] + "; charset=utf-8", _text(name), headers={**page_headers()})

@@ -17,6 +17,7 @@ from privacy.dialects.opendsr import OpenDsr
 from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.identity.service import Identity
 from privacy.portal.places import portal_root
+from privacy.portal.site import respond
 from privacy.requests import parse, parse_session, show
 from privacy.service import Rights
 
@@ -184,4 +185,6 @@ add_drp(app, _agents)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One request through the REST API's proxy integration."""
     request_id = str(event["requestContext"]["requestId"])
+    if str(event["path"]).startswith("/portal"):
+        return answered("privacy", request_id, lambda: respond(event, _who, _service))
     return answered("privacy", request_id, lambda: app.resolve(event, context))

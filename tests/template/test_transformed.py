@@ -19,7 +19,7 @@ RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 API = RESOURCES["Api"]["Properties"]
 PATHS: dict[str, Any] = API["Body"]["paths"]
 ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods if method != "options"]
-PORTAL = {"/portal", "/portal/usage", "/portal/usage.js", "/portal/usage.css"}
+PORTAL = {"/portal", "/portal/{page+}", "/portal/usage", "/portal/usage.js", "/portal/usage.css"}
 MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy", "RightsMachinePolicy")
 # Agents of the Data Rights Protocol have tokens of their own.
 AGENTS = {"/v1/data-rights-request", "/v1/data-rights-request/{id}", "/v1/agent/{id}"}
@@ -85,6 +85,12 @@ def test_tls_is_1_3_alone() -> None:
     assert API["SecurityPolicy"] == "SecurityPolicy_TLS13_1_3_2025_09"
     assert API["EndpointAccessMode"] == "STRICT"
     assert API["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+
+
+def test_what_strangers_reach_of_the_portal_is_throttled() -> None:
+    (stage,) = of_type("AWS::ApiGateway::Stage").values()
+    limits = {(s["ResourcePath"], s["HttpMethod"]): s["ThrottlingRateLimit"] for s in stage["MethodSettings"]}
+    assert limits == {("/~1portal~1{page+}", "POST"): 20, ("/~1portal~1{page+}", "GET"): 100, ("/~1portal", "GET"): 50}
 
 
 def test_every_gateway_response_has_openais_shape() -> None:

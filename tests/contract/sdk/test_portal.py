@@ -214,8 +214,7 @@ def test_it_works_below_a_stage(page: Page, live: Live, owner: Caller) -> None:
         route.fulfill(response=route.fetch(url=route.request.url.replace("/live/", "/")))
 
     page.route("**/live/**", from_root)
-    page.goto(f"{origin}/live/portal")
-    page.get_by_role("link", name="Usage").click()
+    page.goto(f"{origin}/live/portal/usage")
     show(page, owner.api_key)
     expect(page.locator("#result")).to_be_visible()
     assert {"/live/portal/usage", "/live/portal/usage.js", "/live/portal/usage.css", "/live/v1/usage"} <= set(paths)

@@ -1,0 +1,108 @@
+"""The portal's one entry: a path leads to a page, a refusal is a page too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from chatapi.aws.errors import AwsError
+from chatapi.errors import ApiError, NotFound, Unavailable
+from privacy.identity.service import Identity
+from privacy.identity.tokens import Session
+from privacy.portal import cases, entrance, public
+from privacy.portal.markup import el
+from privacy.portal.places import stage_path
+from privacy.portal.shell import Answer, answer, page, see
+from privacy.portal.visit import Visit, visit_of
+from privacy.portal.words import preferred, words
+from privacy.service import Rights
+
+_ASSETS = Path(__file__).parent / "assets"
+_KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_ENTRANCES = {
+    "sign-in": entrance.sign_in,
+    "code": entrance.code,
+    "enter": entrance.enter,
+    "sign-out": entrance.sign_out,
+}
+_PUBLIC: dict[str, Callable[[Visit], Answer]] = {
+    "": public.home,
+    "policy": public.policy,
+    "verify": public.verify,
+    "developers": public.developers,
+}
+_OWN: dict[str, Callable[[Visit, Rights, Session, str], Answer]] = {
+    "": cases.one,
+    "cancel": cases.cancel,
+    "certificate": cases.certificate,
+    "export": cases.export,
+}
+_CASE = re.compile(r"requests/(dsr_[0-9A-Za-z]{24})(?:/([a-z]+))?")
+
+
+def respond(event: Mapping[str, Any], identity: Callable[[], Identity], rights: Callable[[], Rights]) -> Answer:
+    """The answer to an event below /portal. Refusals and outages are pages; a fault of ours passes."""
+    if str(event["path"]).startswith("/portal/assets/"):
+        return _asset(str(event["path"]).removeprefix("/portal/assets/"))
+    visit = None
+    try:
+        visit = visit_of(event, identity())
+        return _page(visit, identity, rights)
+    except ApiError as error:
+        return _refusal(visit or _stranger(event), error)
+    except AwsError:
+        return _refusal(visit or _stranger(event), Unavailable())
+
+
+def _page(visit: Visit, identity: Callable[[], Identity], rights: Callable[[], Rights]) -> Answer:
+    if visit.path in _ENTRANCES:
+        return _ENTRANCES[visit.path](visit, identity())
+    if visit.path in _PUBLIC and visit.method == "GET":
+        return _PUBLIC[visit.path](visit)
+    case = _CASE.fullmatch(visit.path)
+    if visit.path != "requests" and not (case and (case[2] or "") in _OWN):
+        raise NotFound
+    if visit.session is None:
+        return see(visit, "sign-in")
+    if case:
+        return _OWN[case[2] or ""](visit, rights(), visit.session, case[1])
+    return cases.index(visit, rights(), visit.session)
+
+
+def _refusal(visit: Visit, error: ApiError) -> Answer:
+    """A page in the reader's language; the API's own message, in English, for what has no words of its own."""
+    key = f"errors.{error.code}"
+    known = key if key in visit.words else "errors.other"
+    return page(
+        visit,
+        visit.say("errors.title"),
+        el("p", visit.say(known), class_="message error", role="alert"),
+        el("p", el("a", visit.say("errors.home"), href=visit.url())),
+        status=error.status,
+    )
+
+
+def _stranger(event: Mapping[str, Any]) -> Visit:
+    """A visit of which nothing is believed but the language."""
+    headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+    language = preferred(headers.get("accept-language", ""))
+    empty = Visit("GET", "", {}, {}, language, stage_path(event), "", "", None)
+    return replace(empty, words=words(language))
+
+
+@cache
+def _files() -> dict[str, str]:
+    return {file.name: file.read_text(encoding="utf-8") for file in _ASSETS.iterdir() if file.suffix in _KINDS}
+
+
+def _asset(name: str) -> Answer:
+    """A file of ours, by its exact name: never a path."""
+    nobody = Visit("GET", "", {}, {}, "en", "", "", "", None)
+    text = _files().get(name)
+    if text is None:
+        return answer(nobody, 404, "", "text/plain; charset=utf-8")
+    return answer(nobody, 200, text, _KINDS[Path(name).suffix], cache_control="public, max-age=300")
