@@ -59,6 +59,11 @@ class Deployed:
                 rules = [_lifecycle_rule(rule) for rule in lifecycle["Rules"]]
                 buckets.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
 
+    def verify_sender(self, address: str) -> None:
+        """What an operator does once on AWS: prove to SES that the sender is theirs. MiniStack keeps what is sent:
+        GET /_ministack/ses/messages."""
+        self._client("sesv2").create_email_identity(EmailIdentity=address)
+
     def _client(self, service: str) -> Any:
         # No proxy of the user's: MiniStack is on loopback.
         return self._session.client(service, endpoint_url=self._endpoint, config=Config(proxies={}))  # type: ignore[call-overload]

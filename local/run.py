@@ -145,6 +145,7 @@ def _start(settings: Settings, processes: Processes) -> None:
         template = BuiltTemplate(settings.template, parameters)
         deployed = Deployed(settings)
         deployed.complete(template)
+        deployed.verify_sender(template.value({"Ref": "MailFrom"}))
     with progress.step("starting the edge"):
         config = settings.scratch / "edge.json"
         write_private(config, edge_config(settings, template, parameters, deployed))

@@ -95,7 +95,9 @@ def projects_create(
         str, typer.Option(help="none, history ('store: true' is permitted) or history:DAYS.")
     ] = "none",
     region: Annotated[str, typer.Option(help="Home region; default: the stack's.")] = "",
-    contact: Annotated[str, typer.Option(help="Where the owner is reached: sign-in codes of the portal.")] = "",
+    contact: Annotated[
+        str, typer.Option(help="The owner's mail address: sign-in codes of the portal, news of a leaked key.")
+    ] = "",
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
@@ -181,6 +183,8 @@ def keys_list(project: Project, stack: Stack = None, as_json: AsJson = False) ->
                         "created": key.created,
                         "name": key.name,
                         "last_used_on": key.last_used,
+                        "revoked": key.revoked,
+                        "revoked_reason": key.reason,
                         **vars(key.grant),
                     }
                     for key in keys
@@ -197,6 +201,8 @@ def keys_list(project: Project, stack: Stack = None, as_json: AsJson = False) ->
         for what, entries in (("models", grant.models), ("from", grant.cidrs)):
             line += f"  {what} {' '.join(entries)}" if entries else ""
         line += f"  retention {grant.retention}" if grant.retention else ""
+        if key.revoked:
+            line += f"  REVOKED {time.strftime('%Y-%m-%d', time.gmtime(key.revoked))}: {key.reason}"
         for what, limit in (("requests/min", grant.rpm), ("tokens/min", grant.tpm), ("micro-USD/month", grant.spend)):
             line += f"  {what} {limit}" if limit else ""
         typer.echo(line + (f"  {key.name}" if key.name else ""))

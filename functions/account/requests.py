@@ -130,5 +130,7 @@ def show(project: str, key: KeyInfo) -> dict[str, Any]:
         "tpm": grant.tpm,
         "spend": grant.spend,
         "last_used_on": key.last_used,
+        "revoked_at": key.revoked,
+        "revoked_reason": key.reason,
         "redacted": f"{PREFIX}{project}{key.kid}…",
     }

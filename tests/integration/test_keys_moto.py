@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import importlib
 import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chatapi.clock import SystemClock
+from chatapi.grants import Grant
 from chatapi.keys import SCOPES
-from tests.support.deployed import InProcess
+from tests.support.deployed import FakeContext, InProcess, api_event
 
 KEYS = "/v1/keys"
 
@@ -85,3 +91,30 @@ def test_what_a_key_restricts_is_enforced_where_it_is_used(functions: InProcess)
         functions, made["model"], "POST", KEYS, {"name": "n", "scopes": ["chat"], "models": ["smollm2-135m"]}
     )
     assert (status, refused["error"]["code"], refused["error"]["param"]) == (403, "exceeds_own_key", "models")
+
+
+def test_a_lost_key_is_replaced_by_the_operator_and_a_leaked_one_ends(
+    functions: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a project that has lost its only key
+    project, lost = functions.project()
+    operator = functions.projects()
+    # when the operator makes another one and revokes the lost one
+    fresh, _ = operator.add_key(project, Grant(("chat", "keys")))
+    operator.revoke(project, "k1")
+    # then the new one opens what the lost one opened
+    assert opens(functions, fresh)
+    assert not opens(functions, lost)
+    # and when that is found in public, and a partner says so
+    partner = ec.generate_private_key(ec.SECP256R1())
+    pem = partner.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    monkeypatch.setenv("LEAK_KEYS", json.dumps({"public_keys": [{"key_identifier": "id", "key": pem}]}))
+    body = json.dumps([{"token": fresh, "type": "chatapi"}])
+    signature = base64.b64encode(partner.sign(body.encode(), ec.ECDSA(SHA256()))).decode()
+    event = api_event("POST", "/v1/leaked-keys", {}, body)
+    event["headers"] = {"Github-Public-Key-Identifier": "id", "Github-Public-Key-Signature": signature}
+    answer = importlib.import_module("account.leaks.handler").handler(event, FakeContext())
+    assert json.loads(answer["body"])[0]["label"] == "true_positive"
+    # then its very next request is refused
+    assert not opens(functions, fresh)
+    assert [key.reason for key in operator.keys(project)] == ["leaked"]

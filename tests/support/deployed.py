@@ -39,13 +39,15 @@ FUNCTIONS = (
     "privacy",
     "erasure",
     "identity",
+    "leaks",
     "rights",
-    "usage",
     "sweeper",
+    "usage",
 )
 ROOTS = (
     ("account.gather", "_ports"),
     ("account.handler", "_services"),
+    ("account.leaks.handler", "_leaks"),
     ("authorizer.handler", "_authorizer"),
     ("chat.handler", "_services"),
     ("privacy.dialects.follow_handler", "_ports"),
@@ -147,16 +149,19 @@ class InProcess:
 
     def project(self, scopes: Sequence[str] = SCOPES[:3], **changes: Any) -> tuple[str, str]:
         """A new project: (id, key)."""
+        return self.projects().create("test", Limits(**changes), retention="history", region=REGION, scopes=scopes)
+
+    def projects(self) -> Projects:
+        """The operators' side of the Projects table."""
         client = self.stack.client
         secrets = Secrets(client("secretsmanager"))
         table = DynamoTable(client("dynamodb"), self.stack.outputs["ProjectsTable"], sort=None)
-        projects = Projects(
+        return Projects(
             Catalogued(table, "projects"),
             mint=secrets.get(self.stack.outputs["MintSecret"]),
             pepper=secrets.get(self.stack.outputs["KeyPepperSecret"]),
             clock=SystemClock(),
         )
-        return projects.create("test", Limits(**changes), retention="history", region=REGION, scopes=scopes)
 
     def run(
         self, key: str, method: str, resource: str, body: Any = None, headers: dict[str, str] | None = None, **path: str

@@ -24,7 +24,8 @@ MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy", "RightsMachinePoli
 # Agents of the Data Rights Protocol have tokens of their own.
 AGENTS = {"/v1/data-rights-request", "/v1/data-rights-request/{id}", "/v1/agent/{id}"}
 DIALECTS = {"/.well-known/opendsr.pem", "/v1/privacy/opendsr/v2/discovery", *AGENTS}
-OPEN = {"/.well-known/jwks.json", "/health", "/openapi.json", "/v1/privacy/downloads/{token}", *DIALECTS, *PORTAL}
+PUBLIC = {"/.well-known/jwks.json", "/health", "/openapi.json", "/v1/leaked-keys", "/v1/privacy/downloads/{token}"}
+OPEN = {*PUBLIC, *DIALECTS, *PORTAL}
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() ->
             assert ":${AWS::Region}:${AWS::AccountId}:key/*" in statement["Resource"]["Fn::Sub"]
             granted[name] = statement["Action"]
     both = {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy")}
-    assert granted == {**both, "IdentityPolicy": ["kms:Decrypt"], "RightsPolicy": ["kms:Decrypt"]}
+    assert granted == {**both, "IdentityPolicy": ["kms:Decrypt"], "RightsPolicy": ["kms:Decrypt"], "LeaksPolicy": ["kms:Decrypt"]}
     tenants = RESOURCES["TenantKeysPolicy"]
     assert tenants["Condition"] == "HasTenantKeys"
     assert tenants["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] == {"Ref": "TenantKeyArns"}
@@ -222,8 +223,8 @@ def test_the_authorizer_may_update_projects_and_read_two_secrets_and_nothing_els
     }
 
 
-def test_only_the_sender_of_codes_and_the_intake_may_send_mail_and_only_the_api_may_start_it() -> None:
-    assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {"IdentityPolicy", "MailPolicy"}
+def test_only_three_functions_may_send_mail_and_only_the_api_may_start_it() -> None:
+    assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {"IdentityPolicy", "LeaksPolicy", "MailPolicy"}
     (start,) = [s for n, s in statements() if n == "PrivacyPolicy" and "lambda:InvokeFunction" in s["Action"]]
     assert start["Resource"] == {"Fn::GetAtt": ["IdentityFunction", "Arn"]}
 
@@ -319,6 +320,9 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("IdentityPolicy", "RecordsTable"): {"GetItem", "Query"},
         ("CallbacksPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
         ("MailPolicy", "RequestsTable"): {"GetItem", "PutItem", "UpdateItem"},
+        ("LeaksPolicy", "ProjectsTable"): {"GetItem", "UpdateItem"},
+        ("LeaksPolicy", "VaultTable"): {"GetItem"},
+        ("LeaksPolicy", "RecordsTable"): {"GetItem", "Query"},
         ("UsagePolicy", "ProjectsTable"): {"GetItem", "PutItem"},
         ("UsagePolicy", "${RecordsTable.Arn}/index/usage"): {"Query"},
     }

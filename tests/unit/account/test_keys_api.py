@@ -111,6 +111,8 @@ def test_a_key_is_created_shown_once_and_kept_as_a_hash(api: Api) -> None:
         "tpm": None,
         "spend": 2_000_000,
         "last_used_on": None,
+        "revoked_at": None,
+        "revoked_reason": None,
         "redacted": f"chatapi_live_{api.project}{made['id']}…",
     }
     # and never again

@@ -6,6 +6,7 @@ here alike (docs/keys.md). Counters are the limiter's alone.
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ MAX_KEYS = 8
 DAY = 86_400
 MAX_OVERLAP = 7 * DAY
 _TRIES = 5
+_LEAKED = "x_"
+_SHOWN_DAYS = 90
+_MOST_LEAKED = 8
 
 
 class ProjectError(Exception):
@@ -72,13 +76,16 @@ class KeysChanged(ProjectError):
 @dataclass(frozen=True)
 class KeyInfo:
     """What may be shown of a key: never the secret. `name` is the developer's own label, `last_used` the UTC day of the
-    last request that was let in with it (`YYYY-MM-DD`), None before the first."""
+    last request that was let in with it (`YYYY-MM-DD`), None before the first. `revoked`, POSIX seconds, and `reason`
+    are there for a key that was found in public: it is dead, and shown for 90 days."""
 
     kid: str
     created: int
     name: str
     grant: Grant
     last_used: str | None = None
+    revoked: int | None = None
+    reason: str | None = None
 
 
 class Projects:
@@ -166,6 +173,32 @@ class Projects:
         self._change(item, {"k_" + fresh: field, "k_" + kid: {**old, "e": min(old["e"], now + overlap)}})
         return key, _info(fresh, field)
 
+    def leaked(self, project: str, kid: str, key: str) -> str:
+        """End a key that was found in public, if it is `key` itself that lives under that id. `revoked`; `known`, where
+        an earlier report ended it; `unknown`, where this project has no such key. What is shown of it stays for 90 days
+        and counts against nothing. Nobody can race it: a change that comes between makes it look again."""
+        digest = hash_key(self._pepper, key)
+        for _ in range(_TRIES):
+            item = self._table.get(project_key(project)) or {}
+            live, dead = item.get("k_" + kid), item.get(_LEAKED + kid)
+            if dead is not None and hmac.compare_digest(dead["h"], digest):
+                return "known"
+            if live is None or not hmac.compare_digest(live["h"], digest):
+                return "unknown"
+            now, revision = int(self._clock.now()), item.get("kv")
+            shown = {name: live[name] for name in ("h", "e", "s", "c", "n", "u") if name in live} | {"lk": now}
+            change = Change(
+                put={_LEAKED + kid: shown, "kv": (revision or 0) + 1},
+                drop=["k_" + kid, *_forgotten(item, now)],
+                expect={"kind": "project", "kv": revision},
+            )
+            try:
+                self._table.update(item["pk"], None, change)
+            except Collision:
+                continue
+            return "revoked"
+        raise KeysChanged
+
     def revoke(self, project: str, kid: str) -> None:
         """End a key: the next request with it is refused, since every request reads the item. Whatever else happens to
         the project's keys meanwhile, it wins: nobody can race a revocation."""
@@ -202,7 +235,7 @@ class Projects:
         return _grant(field)
 
     def _free_kid(self, item: Item) -> str:
-        while "k_" + (kid := random62(2)) in item:
+        while "k_" + (kid := random62(2)) in item or _LEAKED + kid in item:
             pass
         return kid
 
@@ -268,7 +301,9 @@ def _no_wider(grant: Grant, bound: Grant) -> Grant:
 
 def _info(kid: str, field: dict[str, Any]) -> KeyInfo:
     used = time.strftime("%Y-%m-%d", time.gmtime(field["u"] * DAY)) if "u" in field else None
-    return KeyInfo(kid, field["c"], field.get("n", ""), _grant(field), used)
+    leaked = field.get("lk")
+    reason = "leaked" if leaked else None
+    return KeyInfo(kid, field["c"], field.get("n", ""), _grant(field), used, leaked, reason)
 
 
 def _unused(value: Any) -> Any:
@@ -276,6 +311,13 @@ def _unused(value: Any) -> Any:
     return {name: part for name, part in value.items() if name != "u"} if isinstance(value, dict) else value
 
 
+def _forgotten(item: Item, now: int) -> list[str]:
+    """The leaked keys that need not be shown any more: after 90 days, and all but the latest few: the item is small."""
+    leaked = sorted((field["lk"], name) for name, field in item.items() if name.startswith(_LEAKED))
+    crowd = max(0, len(leaked) - (_MOST_LEAKED - 1))
+    return [name for index, (at, name) in enumerate(leaked) if index < crowd or at + _SHOWN_DAYS * DAY < now]
+
+
 def _shown(item: Item) -> list[KeyInfo]:
-    found = [_info(name[2:], field) for name, field in item.items() if name.startswith("k_")]
+    found = [_info(name[2:], field) for name, field in item.items() if name.startswith(("k_", _LEAKED))]
     return sorted(found, key=lambda key: (key.created, key.kid))
