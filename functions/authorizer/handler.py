@@ -10,8 +10,14 @@ from typing import Any
 
 from authorizer.service import Authorizer, Denied, Unauthorized
 from chatapi.logs import log_error
+from chatapi.verdict import OK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from chatapi.signals import Signals
 
 _authorizer: Authorizer | None = None
+_signals: Signals | None = None
 
 
 def _service() -> Authorizer:
@@ -38,9 +44,20 @@ def _service() -> Authorizer:
     return _authorizer
 
 
+def _failed(failure: str, address: str | None, headers: dict[str, str]) -> None:
+    """Count a failure of an address (chatapi.signals, which is loaded by the first one and never raises)."""
+    global _signals  # noqa: PLW0603 - one instance per process is what a warm function is
+    if _signals is None:
+        from authorizer.signals import compose
+
+        _signals = compose()
+    _signals.note(failure, address, headers.get("user-agent"))
+
+
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Decide one request."""
     del context
+    source_ip = (event["requestContext"].get("identity") or {}).get("sourceIp")
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     length = headers.get("content-length", "")
     try:
@@ -49,18 +66,22 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             method=event["httpMethod"],
             resource=event["resource"],
             content_length=int(length) if length.isdecimal() and len(length) < 12 else None,
-            source_ip=(event["requestContext"].get("identity") or {}).get("sourceIp"),
+            source_ip=source_ip,
         )
     except Unauthorized:
+        _failed("unauthorized", source_ip, headers)
         # API Gateway maps exactly this text to its UNAUTHORIZED response.
         raise Exception("Unauthorized") from None
     except Denied as denied:
+        _failed("limited", source_ip, headers)
         return _policy("Deny", event["methodArn"], "-", denied.context)
     except Exception as error:  # noqa: BLE001 - whatever it is, the request is not let in
         code = getattr(error, "code", None)  # AWS's, if it has one
         request_id = event["requestContext"]["requestId"]
         log_error("authorizer_failed", error, function="authorizer", request_id=request_id, code=code)
         raise RuntimeError("authorizer failed") from None
+    if verdict.outcome != OK:
+        _failed("forbidden", source_ip, headers)
     return _policy("Allow", event["methodArn"], verdict.project, verdict.to_context())
 
 

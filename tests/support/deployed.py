@@ -49,6 +49,7 @@ ROOTS = (
     ("account.handler", "_services"),
     ("account.leaks.handler", "_leaks"),
     ("authorizer.handler", "_authorizer"),
+    ("authorizer.handler", "_signals"),
     ("chat.handler", "_services"),
     ("privacy.dialects.follow_handler", "_ports"),
     ("privacy.handler", "_drp"),

@@ -49,6 +49,7 @@ def without_api() -> str:
         "AWS::StepFunctions::",
         "AWS::SecretsManager::",
         "AWS::S3::BucketPolicy",
+        "AWS::WAFv2::",
     )
     template["Resources"] = {
         name: resource for name, resource in template["Resources"].items() if not resource["Type"].startswith(gone)

@@ -224,7 +224,11 @@ def test_the_authorizer_may_update_projects_and_read_two_secrets_and_nothing_els
 
 
 def test_only_three_functions_may_send_mail_and_only_the_api_may_start_it() -> None:
-    assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {"IdentityPolicy", "LeaksPolicy", "MailPolicy"}
+    assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {
+        "IdentityPolicy",
+        "LeaksPolicy",
+        "MailPolicy",
+    }
     (start,) = [s for n, s in statements() if n == "PrivacyPolicy" and "lambda:InvokeFunction" in s["Action"]]
     assert start["Resource"] == {"Fn::GetAtt": ["IdentityFunction", "Arn"]}
 
@@ -292,6 +296,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
     assert granted == {
         ("AccountPolicy", "ProjectsTable"): {"GetItem", "BatchGetItem", "UpdateItem"},
         ("AuthorizerPolicy", "ProjectsTable"): {"UpdateItem"},
+        ("AuthorizerSignalsPolicy", "SignalsTable"): {"PutItem", "UpdateItem", "BatchWriteItem"},
         ("ChatPolicy", "ProjectsTable"): {"UpdateItem"},
         ("ChatPolicy", "VaultTable"): {"GetItem", "PutItem"},
         ("ChatPolicy", "RecordsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
@@ -355,3 +360,9 @@ def test_mail_is_received_only_where_it_is_asked_for_into_a_bucket_that_forgets(
     assert (receipt["TlsPolicy"], receipt["ScanEnabled"]) == ("Require", True)
     (reads,) = [s for n, s in statements() if n == "MailPolicy" and "s3:GetObject" in s["Action"]]
     assert reads["Resource"] == {"Fn::Sub": "${MailBucket.Arn}/inbound/*"}
+
+
+def test_signals_are_open_to_one_policy_of_one_role() -> None:
+    named = {n for n, s in statements() if "SignalsTable" in json.dumps(s["Resource"])}
+    assert named == {"AuthorizerSignalsPolicy"}
+    assert RESOURCES["AuthorizerSignalsPolicy"]["Properties"]["Roles"] == [{"Ref": "AuthorizerRole"}]
