@@ -22,6 +22,7 @@ from chatapi_cli import restore, vault
 from chatapi_cli.agents import agents_app
 from chatapi_cli.dialects import dialects_app
 from chatapi_cli.mail import mail_app
+from chatapi_cli.projects import add_projects
 from chatapi_cli.rights import add_rights
 from chatapi_cli.target import TargetError, find
 
@@ -34,10 +35,12 @@ app = typer.Typer(
     "names; else the stack CHATAPI_STACK, or 'chatapi', of your AWS profile.",
 )
 projects_app = typer.Typer(no_args_is_help=True, help="Projects and their limits.")
+signals_app = typer.Typer(no_args_is_help=True, help="Signals of abuse.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of a project.")
 requests_app = typer.Typer(no_args_is_help=True, help="Data-rights requests.")
 app.add_typer(projects_app, name="projects")
 app.add_typer(keys_app, name="keys")
+app.add_typer(signals_app, name="signals")
 app.add_typer(requests_app, name="requests")
 app.add_typer(vault.app, name="vault")
 app.add_typer(agents_app, name="agents")
@@ -45,6 +48,7 @@ app.add_typer(dialects_app, name="dialects")
 app.add_typer(mail_app, name="mail")
 app.add_typer(restore.app, name="restore")
 add_rights(app, requests_app)
+add_projects(projects_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
@@ -245,6 +249,26 @@ def requests_resume(
         fail("no such request in this project")
     target.executions().start(f"{request}-{int(time.time())}", case)
     show({"resumed": request, "was": case.status}, as_json)
+
+
+@signals_app.command("list")
+def signals_list(
+    least: Annotated[int, typer.Option("--min", min=1, help="Leave out addresses with fewer failures.")] = 1,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Failures by address and day, most first. An address is a hash that means nothing on another day."""
+    found = [each for each in find(stack).signals() if sum(each["failures"].values()) >= least]
+    if as_json:
+        typer.echo(json.dumps({"data": found}))
+        return
+    for each in found:
+        counts = "  ".join(
+            f"{name} {count}" for what in ("failures", "clients") for name, count in sorted(each[what].items())
+        )
+        typer.echo(f"{each['date']}  {each['address']}  {counts}")
+    if not found:
+        typer.echo("no signals")
 
 
 @app.command()

@@ -20,6 +20,7 @@ from chatapi.store.items import Table
 from chatapi.store.marks import Marks
 from chatapi.store.projects import Projects
 from chatapi.store.records import Records
+from chatapi.store.signals import every_row, live_signals
 from chatapi.store.usage import UsageRows
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.dynamo import DynamoWraps
@@ -57,17 +58,22 @@ class Target:
         """The operators' side of the Projects table."""
         secrets, clock = Secrets(self.client("secretsmanager")), SystemClock()
         return Projects(
-            self._projects_table(),
+            self.projects_table(),
             mint=secrets.get(self.output("MintSecret")),
             pepper=secrets.get(self.output("KeyPepperSecret")),
             clock=clock,
         )
 
+    def signals(self) -> list[dict[str, Any]]:
+        """Failures by address and day, those that have not expired."""
+        return live_signals(every_row(self.client("dynamodb"), self.output("SignalsTable")), SystemClock().now())
+
     def usage(self) -> UsageRows:
         """What the projects used."""
-        return UsageRows(self._projects_table())
+        return UsageRows(self.projects_table())
 
-    def _projects_table(self) -> Catalogued:
+    def projects_table(self) -> Catalogued:
+        """The Projects table, as its repositories take it."""
         return Catalogued(DynamoTable(self.client("dynamodb"), self.output("ProjectsTable"), sort=None), "projects")
 
     def requests(self) -> Table:

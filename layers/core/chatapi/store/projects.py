@@ -144,7 +144,7 @@ class Projects:
         `maker`: the id of the key that asks for it, none for an operator. The new key has its restrictions where
         `grant` has none, and TooWide is raised where `grant` goes beyond.
         """
-        item = self._item(project)
+        item = self._open_item(project)
         if maker is not None:
             bound = self._bound(item, maker)
             grant = _no_wider(_grant(_checked(grant.within(bound), name)), bound)
@@ -161,7 +161,7 @@ class Projects:
         key gets no secret for more than it opens itself."""
         if not 0 <= overlap <= MAX_OVERLAP:
             raise ProjectError("the overlap is 0 to 604800 seconds")
-        item, now = self._item(project), int(self._clock.now())
+        item, now = self._open_item(project), int(self._clock.now())
         old = item.get("k_" + kid)
         if old is None or old["e"] <= now:
             raise UnknownKey
@@ -248,6 +248,12 @@ class Projects:
         item = self._table.get(project_key(project))
         if item is None:
             raise ProjectError("no such project")
+        return item
+
+    def _open_item(self, project: str) -> Item:
+        item = self._item(project)
+        if item.get("st") in ("X", "C"):  # store/project_states.py
+            raise ProjectError("the project is closed")
         return item
 
 

@@ -1,0 +1,101 @@
+"""The life of a project, as an operator leads it: active, suspended, closing, closed.
+
+A active ◀──▶ S suspended          its keys are refused with 429 until it is resumed; data rights stay open
+│             │
+└──▶ X closing ◀┘ ──▶ C closed     its keys are gone at once; it is closed when no data subject is left in it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chatapi.clock import Clock
+from chatapi.limits.admission import project_key
+from chatapi.store.items import Change, Collision, Item, Table
+from chatapi.store.project_limits import Limits
+from chatapi.store.projects import ProjectError
+
+ACTIVE, SUSPENDED, CLOSING, CLOSED = "A", "S", "X", "C"
+STATES = {ACTIVE: "active", SUSPENDED: "suspended", CLOSING: "closing", CLOSED: "closed"}
+_OPEN = frozenset({ACTIVE, SUSPENDED})
+_RACES = 8
+
+
+class ProjectStates:
+    """The repository. `table`: catalogued Projects."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def get(self, project: str) -> Item:
+        """The project's item. ProjectError where there is none."""
+        item = self._table.get(project_key(project))
+        if item is None:
+            raise ProjectError("no such project")
+        return item
+
+    def suspend(self, project: str) -> None:
+        """Refuse its keys from the next request on, data rights apart."""
+        self._move(project, SUSPENDED, _OPEN)
+
+    def resume(self, project: str) -> None:
+        """Let its keys in again."""
+        self._move(project, ACTIVE, _OPEN)
+
+    def update(self, project: str, limits: Mapping[str, int], *, name: str | None, retention: str | None) -> None:
+        """Other limits, name or retention; what is not given stays. ProjectError where the whole would be no limits."""
+        item = self.get(project)
+        stands = {field: item[field] for field in vars(Limits()) if field in item}
+        try:
+            whole = Limits(**{"lease": 0, "urpm": 0, "utpm": 0, **stands, **limits}).checked()
+        except ValueError as error:
+            raise ProjectError(str(error)) from None
+        if retention not in (None, "none", "history"):
+            raise ProjectError("retention is none or history")
+        given = {"name": name, "ret": retention}
+        put = {**whole, **{field: value for field, value in given.items() if value is not None}}
+        gone = [field for field in ("lease", "urpm", "utpm") if field in item and field not in whole]
+        self._change(project, Change(put=put, drop=gone, expect={"kind": "project", "st": _OPEN}))
+
+    def begin_closing(self, project: str) -> None:
+        """End every key at once, and let no new one be made. Doing it again changes nothing."""
+        for _ in range(_RACES):
+            item = self.get(project)
+            keys = [name for name in item if name.startswith(("k_", "x_"))]
+            if item["st"] in (CLOSING, CLOSED) and not keys:
+                return
+            revision = item.get("kv")
+            expect = {"kind": "project", "kv": revision}  # no key that is made meanwhile is overlooked
+            state = CLOSED if item["st"] == CLOSED else CLOSING
+            change = Change(put={"st": state, "kv": (revision or 0) + 1}, drop=keys, expect=expect)
+            try:
+                self._table.update(project_key(project), None, change)
+            except Collision:
+                continue
+            return
+        raise ProjectError("the keys were changed by somebody else at the same time; try again")
+
+    def close(self, project: str) -> None:
+        """The end: it stays as a number, without its name."""
+        expect = {"kind": "project", "st": frozenset({CLOSING, CLOSED})}
+        self._change(project, Change(put={"st": CLOSED}, drop=["name"], expect=expect))
+
+    def _move(self, project: str, state: str, source: frozenset[str]) -> None:
+        self._change(project, Change(put={"st": state}, expect={"kind": "project", "st": source}))
+
+    def _change(self, project: str, change: Change) -> None:
+        try:
+            self._table.update(project_key(project), None, change)
+        except Collision as standing:
+            state = (standing.item or {}).get("st")
+            raise ProjectError(f"the project is {STATES[state]}" if state in STATES else "no such project") from None
+
+
+def shown(item: Item) -> dict[str, Any]:
+    """A project as an operator reads it; of its keys the number alone."""
+    limits = {name: item[name] for name in vars(Limits()) if name in item}
+    keys = sum(name.startswith("k_") for name in item)
+    rest = {"name": item.get("name"), "state": STATES[item["st"]], "created": item["created"], "retention": item["ret"]}
+    return {"project_id": item["pk"][2:], **rest, "region": item["region"], "keys": keys, **limits}
