@@ -36,7 +36,7 @@ class Found(Protocol):
 class Executions(Protocol):
     """Starts executions of the erasure workflow."""
 
-    def start(self, name: str, project: str, request: str) -> None:
+    def start(self, name: str, case: Case) -> None:
         """Start one; a name that was used before is no error."""
         ...
 
@@ -119,7 +119,7 @@ class Closing:
         case = self._cases.create(self._project, request_id(), _TYPE, subject, self._now())
         if case.status in (RECEIVED, FAILED):
             # A name is used up for 90 days; whoever runs this again after a failure wants another try.
-            self._executions.start(f"{case.id}-{int(self._now())}", self._project, case.id)
+            self._executions.start(f"{case.id}-{int(self._now())}", case)
             return self._cases.get(self._project, case.id)
         return case
 

@@ -14,7 +14,6 @@ from chatapi.store.project_states import ProjectStates, shown
 from chatapi.store.signals import every_row
 from chatapi_cli.closing import Closing, Progress, Scan
 from chatapi_cli.target import Target, find
-from privacy.executions import StepFunctions
 
 Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
 Stack = Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs.")]
@@ -138,7 +137,7 @@ def close(
         project,
         states,
         target.cases(),
-        StepFunctions(target.client("states"), target.output("ErasureMachine")),
+        target.executions(),
         Scan(dynamodb, target.output("VaultTable"), target.output("RecordsTable")),
     )
     said: list[Progress] = []

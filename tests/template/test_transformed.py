@@ -148,7 +148,8 @@ def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() ->
             assert ":${AWS::Region}:${AWS::AccountId}:key/*" in statement["Resource"]["Fn::Sub"]
             granted[name] = statement["Action"]
     both = {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy")}
-    assert granted == {**both, "IdentityPolicy": ["kms:Decrypt"], "RightsPolicy": ["kms:Decrypt"], "LeaksPolicy": ["kms:Decrypt"]}
+    readers = {name: ["kms:Decrypt"] for name in ("IdentityPolicy", "RightsPolicy", "LeaksPolicy")}
+    assert granted == {**both, **readers}
     tenants = RESOURCES["TenantKeysPolicy"]
     assert tenants["Condition"] == "HasTenantKeys"
     assert tenants["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] == {"Ref": "TenantKeyArns"}

@@ -12,6 +12,7 @@ from chatapi.catalogue import Catalogued
 from chatapi.clock import day_of
 from chatapi.grants import Grant
 from chatapi.limits.admission import new_slot
+from chatapi.store.cases import Case
 from chatapi.store.items import MemoryTable
 from chatapi.store.project_states import ProjectStates, shown
 from chatapi.store.projects import Limits, ProjectError, Projects
@@ -39,9 +40,8 @@ class Deployment:
         self.started: list[str] = []
         self.told: list[Progress] = []
 
-    def start(self, name: str, project: str, request: str) -> None:
-        self.started.append(request)
-        case = self.world.cases.get(project, request)
+    def start(self, name: str, case: Case) -> None:
+        self.started.append(case.id)
         if case.subject not in self.fails:
             self.world.erase(case)
 
