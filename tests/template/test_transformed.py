@@ -201,7 +201,7 @@ def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any])
 
 def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
     functions = of_type("AWS::Lambda::Function")
-    assert len(functions) == 11
+    assert len(functions) == 12
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
     assert len(set(roles)) == len(set(groups)) == 11
