@@ -204,7 +204,7 @@ def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None
     assert len(functions) == 12
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
-    assert len(set(roles)) == len(set(groups)) == 11
+    assert len(set(roles)) == len(set(groups)) == 12
     for role in of_type("AWS::IAM::Role").values():
         assert not role.get("Policies")
 
@@ -363,7 +363,7 @@ def test_mail_is_received_only_where_it_is_asked_for_into_a_bucket_that_forgets(
     assert reads["Resource"] == {"Fn::Sub": "${MailBucket.Arn}/inbound/*"}
 
 
-def test_signals_are_open_to_one_policy_of_one_role() -> None:
+def test_signals_are_open_to_who_writes_them_and_to_who_ends_them() -> None:
     named = {n for n, s in statements() if "SignalsTable" in json.dumps(s["Resource"])}
-    assert named == {"AuthorizerSignalsPolicy"}
+    assert named == {"AuthorizerSignalsPolicy", "SweeperPolicy"}
     assert RESOURCES["AuthorizerSignalsPolicy"]["Properties"]["Roles"] == [{"Ref": "AuthorizerRole"}]
