@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
 from chatapi.aws.client import AwsClient
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
+from chatapi.outbound import Outbound
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.dynamo import DynamoTable
+from chatapi.store.webhooks import Webhooks
 from privacy.downloads import Links
 from privacy.executions import StepFunctions
 from privacy.objects import S3Downloads
 from privacy.service import Rights
+from privacy.webhooks import Recipients
 
 
 def compose() -> Rights:
@@ -33,3 +38,18 @@ def compose() -> Rights:
         links=Links(requests, cases, S3Downloads(setting("EXPORTS_BUCKET")), clock),
         grace_seconds=int(setting("GRACE_SECONDS")),
     )
+
+
+def outbound() -> Outbound:
+    """Calls to addresses that others chose. Only the stack on one machine may call this machine: everywhere else
+    loopback is Lambda's own runtime API."""
+    return Outbound(loopback=os.environ.get("STAGE") == "local")
+
+
+def compose_recipients() -> Recipients:
+    """The projects' webhooks, from the environment."""
+    here, clock = region(), SystemClock()
+    secrets = Secrets(AwsClient("secretsmanager", region=here))
+    rows = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
+    webhooks = Webhooks(Catalogued(rows, "requests"), lambda: secrets.get(setting("WEBHOOK_SECRET")))
+    return Recipients(webhooks, outbound(), clock)

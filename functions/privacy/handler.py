@@ -20,6 +20,8 @@ from privacy.portal.places import portal_root
 from privacy.portal.site import respond
 from privacy.requests import parse, parse_session, show
 from privacy.service import Rights
+from privacy.webhook_routes import add_recipients
+from privacy.webhooks import Recipients
 
 _OPENAPI = Path(__file__).parent / "openapi.json"
 
@@ -28,6 +30,7 @@ _rights: Rights | None = None
 _identity: Identity | None = None
 _opendsr: OpenDsr | None = None
 _drp: Drp | None = None
+_recipients: Recipients | None = None
 
 
 def _service() -> Rights:
@@ -68,6 +71,16 @@ def _agents() -> Drp:
 
         _drp = compose_drp()
     return _drp
+
+
+def _webhooks() -> Recipients:
+    """The projects' webhooks."""
+    global _recipients  # noqa: PLW0603 - one instance per process is what a warm function is
+    if _recipients is None:
+        from privacy.composition import compose_recipients
+
+        _recipients = compose_recipients()
+    return _recipients
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
@@ -180,6 +193,7 @@ def openapi() -> Response[str]:
 
 add_opendsr(app, _dialect, _project)
 add_drp(app, _agents)
+add_recipients(app, _webhooks, _project)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import queue
 import subprocess
@@ -208,3 +209,33 @@ def test_an_agent_registers_asks_and_takes_back(stack: RunningStack) -> None:
         assert http.post("/data-rights-request", content=forged).status_code == 400
         assert http.post("/agent/E2E_AGENT", content=forged).status_code == 403
     assert not canary.found_in(outside(stack))
+
+
+def test_a_webhook_is_told_of_an_erasure_and_the_certificate_says_so(
+    stack: RunningStack, http: httpx.Client, receiver: Receiver
+) -> None:
+    # given a project with a webhook that is out of order at first, and an end user
+    canary = Canary("webhook")
+    secret = http.put("/privacy/recipients", json={"webhook_url": receiver.url}).json()["secret"]
+    receiver.status = 500
+    asked = http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": canary.text}}).json()
+    # when the erasure tells it
+    first, body = receiver.seen.get(timeout=90)
+    receiver.status = 200
+    second, again = receiver.seen.get(timeout=60)
+    # then it is the same message, signed
+    assert (first["webhook-id"], body) == (second["webhook-id"], again)
+    assert json.loads(body)["metadata"]["uid"] == asked["id"]
+    signed = f"{second['webhook-id']}.{second['webhook-timestamp']}.".encode() + again
+    mac = hmac.digest(base64.b64decode(secret.removeprefix("whsec_")), signed, "sha256")
+    assert second["webhook-signature"] == "v1," + base64.b64encode(mac).decode()
+    # and the certificate has what it answered
+    deadline = time.monotonic() + 60
+    while (answer := http.get(f"/privacy/requests/{asked['id']}/certificate")).status_code != 200:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(1)
+    told = [line for line in answer.json()["payload"]["recipients"] if line["recipient"] == "webhook"]
+    assert [line["answer"] for line in told] == ["acknowledged"]
+    assert http.delete("/privacy/recipients").json()["webhook_url"] is None
+    assert not canary.found_in(body + outside(stack))
+    assert secret.encode() not in outside(stack)

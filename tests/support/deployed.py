@@ -53,6 +53,7 @@ ROOTS = (
     ("chat.handler", "_services"),
     ("privacy.dialects.follow_handler", "_ports"),
     ("privacy.handler", "_drp"),
+    ("privacy.handler", "_recipients"),
     ("privacy.handler", "_opendsr"),
     ("privacy.intake.handler", "_ports"),
     ("privacy.handler", "_rights"),

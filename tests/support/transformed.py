@@ -33,7 +33,7 @@ def transformed() -> dict[str, Any]:
     return copy.deepcopy(_transformed())
 
 
-SECRETS = ("MintSecret", "KeyPepperSecret", "PortalSecret", "SubjectPepperSecret")
+SECRETS = ("MintSecret", "KeyPepperSecret", "PortalSecret", "SubjectPepperSecret", "WebhookSecret")
 SIGNING_KEY = "SigningKey"
 """moto's CloudFormation ignores a key's KeySpec, so this one becomes a parameter as well: its ARN."""
 

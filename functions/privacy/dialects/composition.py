@@ -9,11 +9,11 @@ from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
-from chatapi.outbound import Outbound
 from chatapi.secrets import Secrets
 from chatapi.store.agents import Agents
 from chatapi.store.cases import Cases
 from chatapi.store.dynamo import DynamoTable
+from privacy.composition import outbound
 from privacy.dialects.bindings import Bindings
 from privacy.dialects.drp import Drp
 from privacy.dialects.following import Followers, Ports
@@ -22,11 +22,6 @@ from privacy.service import Rights
 
 _TIMEOUT, _ATTEMPTS = 5.0, 4
 """For the follower, for which nobody waits: seconds for one attempt, and how many."""
-
-
-def _outbound() -> Outbound:
-    # Only the stack on one machine may call this machine: everywhere else loopback is Lambda's own runtime API.
-    return Outbound(loopback=setting("STAGE") == "local")
 
 
 def compose_opendsr(rights: Rights) -> OpenDsr:
@@ -38,7 +33,7 @@ def compose_opendsr(rights: Rights) -> OpenDsr:
         Bindings(Catalogued(table, "requests")),
         KmsSigner(AwsClient("kms", region=here), setting("DIALECT_KEY")),
         clock,
-        _outbound(),
+        outbound(),
         Followers(AwsClient("states", region=here), setting("CALLBACKS_MACHINE")),
         certificate=os.environ.get("OPENDSR_CERTIFICATE", ""),
     )
@@ -58,7 +53,7 @@ def compose_drp() -> Drp:
         Bindings(table),
         clock,
         lambda: secrets.get(setting("SUBJECT_PEPPER_SECRET")),
-        _outbound(),
+        outbound(),
         followers.follow,
         business=setting("DRP_BUSINESS"),
     )
@@ -70,4 +65,4 @@ def compose_follower() -> Ports:
     dynamodb = AwsClient("dynamodb", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
     table = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
     kms = AwsClient("kms", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
-    return Ports(Cases(table), Bindings(table), KmsSigner(kms, setting("DIALECT_KEY")), _outbound(), clock)
+    return Ports(Cases(table), Bindings(table), KmsSigner(kms, setting("DIALECT_KEY")), outbound(), clock)

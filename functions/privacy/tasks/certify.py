@@ -17,6 +17,7 @@ from chatapi.ledger import commit, proof
 from chatapi.store.cases import COMPLETE, COMPLETED, HOLD, Case, NotAllowed
 from privacy.tasks.outcomes import per_store
 from privacy.tasks.ports import NotReady, Ports, Result, Work
+from privacy.tasks.tell import line
 from privacy.tasks.timers import watch_holds
 
 EVENT = "erasure.completed"
@@ -83,7 +84,7 @@ def _body(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
         "subjects": [_subject(name, generations[name], destroyed.get(name)) for name in case.subjects],
         "stores": stores,
         "holds": case.get("holds", []),
-        "recipients": case.get("recipients"),
+        "recipients": [*case.get("recipients"), *line(case)],
         "received_at": case.created,
         "completed_at": now,
         "policy_version": read_policy("versions")["current"],

@@ -8,13 +8,17 @@ from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.ledger import Ledger
+from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.dynamo import DynamoTable
+from chatapi.store.webhooks import Webhooks
 from chatapi.vault import Vault
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
+from privacy.composition import outbound
 from privacy.objects import S3Objects
 from privacy.tasks.ports import Ports
+from privacy.webhooks import Teller
 
 _TIMEOUT, _ATTEMPTS = 5.0, 4
 """Nobody waits for these calls, so they may be patient: seconds for one attempt, and how many."""
@@ -25,6 +29,7 @@ def compose() -> Ports:
     here, clock = region(), SystemClock()
     dynamodb = AwsClient("dynamodb", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
     kms = AwsClient("kms", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
+    secrets = Secrets(AwsClient("secretsmanager", region=here))
     wraps = DynamoWraps(dynamodb, setting("VAULT_TABLE"))
     requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
     return Ports(
@@ -38,4 +43,5 @@ def compose() -> Ports:
         signer=KmsSigner(kms, setting("SIGNING_KEY")),
         clock=clock,
         late_writer_seconds=int(setting("LATE_WRITER_SECONDS")),
+        teller=Teller(Webhooks(requests, lambda: secrets.get(setting("WEBHOOK_SECRET"))), outbound()),
     )

@@ -11,6 +11,7 @@ from privacy.tasks.certify import certify
 from privacy.tasks.ports import Ports, Result
 from privacy.tasks.release import release
 from privacy.tasks.running import TaskFailed, guarded
+from privacy.tasks.tell import tell
 
 __all__ = ["TASKS", "TaskFailed", "handler", "run"]
 
@@ -26,6 +27,7 @@ TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {
     "destroy": erase.destroy,
     "delete": erase.delete,
     "recipients": erase.recipients,
+    "tell": tell,
     "residue_scan": erase.residue_scan,
     "certify": certify,
     "late_residue_scan": erase.late_residue_scan,

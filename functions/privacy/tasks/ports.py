@@ -12,6 +12,7 @@ from chatapi.ledger import Ledger
 from chatapi.store.cases import Cases
 from chatapi.store.items import Table
 from chatapi.vault import Vault, WrapStore
+from privacy.webhooks import Teller
 
 
 class Objects(Protocol):
@@ -50,6 +51,7 @@ class Ports(Work):
     wraps: WrapStore
     exports: Objects
     late_writer_seconds: int
+    teller: Teller | None = None
 
 
 Result = dict[str, Any]

@@ -15,7 +15,7 @@ from tests.unit.privacy.world import PROJECT, World
 
 STATES = list(ASL["States"])
 BEFORE = STATES[: STATES.index("Commit") + 1]
-ELSEWHERE = ("Unfreeze", "MarkFailed", "Failed", "Release")
+ELSEWHERE = ("Unfreeze", "MarkFailed", "Failed", "Release", "TellAgain")
 AFTER = [state for state in STATES[STATES.index("KeepHeld") :] if state not in ELSEWHERE]
 
 

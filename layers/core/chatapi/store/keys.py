@@ -19,6 +19,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 o#{project}#{subject}                {right}[#{target}]          the open case of a right
                 o#{project}#{subject}                held#{case}                 a case that a hold keeps from its end
                 a#agents                             {agent}                     authorised agents
+                w#{project}                          -                           a project's webhook
                 x#{project}                          {dialect}#{external}        another dialect's name for a case
                 d#{digest}                           -                           a one-time link to an export
                 t#{date}                             {time}#{project}#{case}#{what}       what is to be done then
