@@ -367,3 +367,8 @@ def test_signals_are_open_to_who_writes_them_and_to_who_ends_them() -> None:
     named = {n for n, s in statements() if "SignalsTable" in json.dumps(s["Resource"])}
     assert named == {"AuthorizerSignalsPolicy", "SweeperPolicy"}
     assert RESOURCES["AuthorizerSignalsPolicy"]["Properties"]["Roles"] == [{"Ref": "AuthorizerRole"}]
+
+
+def test_every_function_has_a_rule_to_be_built_by() -> None:
+    rules = (ROOT / "functions" / "Makefile").read_text()
+    assert [name for name in of_type("AWS::Lambda::Function") if f"build-{name}" not in rules] == []
