@@ -134,6 +134,42 @@ def test_an_erasure_in_opendsr_is_called_back_signed_until_it_is_completed(
     assert not canary.found_in(outside(stack))
 
 
+def test_an_access_in_opendsr_ends_in_an_export(stack: RunningStack, http: httpx.Client) -> None:
+    # given a stored chat, and the request of a tool that polls
+    canary = Canary("opendsr-access")
+    asked = [{"role": "user", "content": "Name a colour."}]
+    body = {"model": "smollm2-135m", "messages": asked, "store": True, "user": canary.text, "max_tokens": 4}
+    assert http.post("/chat/completions", json=body).status_code == 200
+    name = str(uuid4())
+    identity = {"identity_type": "controller_customer_id", "identity_format": "raw", "identity_value": canary.text}
+    wanted = {
+        "regulation": "ccpa",
+        "subject_request_id": name,
+        "subject_request_type": "access",
+        "submitted_time": "2026-10-02T15:00:00+02:00",
+        "subject_identities": [identity],
+    }
+    assert http.post(OPENDSR + "/requests", json=wanted).status_code == 201
+    # when it is completed
+    deadline = time.monotonic() + 90
+    while (status := http.get(f"{OPENDSR}/requests/{name}").json())["request_status"] != "completed":
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    # then the results are behind the URL that it names
+    export = http.get(status["results_url"]).json()
+    assert httpx.get(export["url"], follow_redirects=True).content[:2] == b"PK"
+
+
+def test_a_certificate_signing_request_is_of_the_key_in_kms(stack: RunningStack) -> None:
+    command = [str(ROOT / ".venv" / "bin" / "chatapi"), "dialects", "csr", "--domain", "api.example.org"]
+    done = subprocess.run(command, env=stack.cli_environment(), check=True, capture_output=True)
+    root = stack.info.base_url.removesuffix("/v1")
+    served = x509.load_pem_x509_certificate(httpx.get(root + "/.well-known/opendsr.pem").content)
+    asked = x509.load_pem_x509_csr(done.stdout)
+    assert asked.is_signature_valid
+    assert asked.public_key() == served.public_key()
+
+
 def test_a_mail_to_the_officer_gives_a_request_id(stack: RunningStack, tmp_path: Path) -> None:
     # given a mail whose sender, subject and text are canaries
     canary = Canary("mail")
