@@ -12,6 +12,7 @@ from chat import answers, capabilities, receipts, sse
 from chat.accounting import Account
 from chat.calling import call_of
 from chat.choices import Choices
+from chat.disclosures import Asked, Disclosures
 from chat.generation import Body, Generation, Transcript
 from chat.models import Model, Registry
 from chat.opening import Breaker, open_first
@@ -23,10 +24,10 @@ from chatapi.catalogue import expiry
 from chatapi.clock import Clock
 from chatapi.errors import ApiError, BadRequest, StoreFailed
 from chatapi.ids import completion_id
-from chatapi.logs import log, log_error
-from chatapi.prices import cost, price_of
+from chatapi.logs import log_error
+from chatapi.prices import price_of
 from chatapi.store.completions import Completions
-from chatapi.store.days import Charge, Days
+from chatapi.store.days import Days
 from chatapi.vault import SubjectHandle
 from chatapi.verdict import Verdict
 
@@ -40,19 +41,6 @@ class Answer:
 
     headers: dict[str, str]
     body: Iterator[bytes]
-
-
-class Asked(NamedTuple):
-    """A checked request: who asks what of which model, about whom. `others` are those whose stored content goes along,
-    `deadline` is on the monotonic clock."""
-
-    request: ChatRequest
-    caller: Verdict
-    model: Model
-    subject: str
-    others: tuple[str, ...]
-    since: float
-    deadline: float
 
 
 class Started(NamedTuple):
@@ -94,6 +82,7 @@ class Chat:
         self._providers = providers
         self._completions = completions
         self._days = days
+        self._disclosed = Disclosures(days)
         self._subject_of = subject_of
         self._tags = tags
         self._clock = clock
@@ -188,13 +177,13 @@ class Chat:
             raise
         finally:
             for candidate in tried:  # it may have read the messages before it refused: that is a disclosure too
-                self._disclose(asked._replace(model=candidate), 0, 0, 0)
+                self._disclosed(asked._replace(model=candidate), 0, 0, 0)
         asked = asked._replace(model=model)
         if request.choices > 1:
             stream = Choices(stream, lambda: self._stream(asked), request.choices)
 
         def disclose(tokens_in: int, cached: int, tokens_out: int) -> None:
-            self._disclose(asked, tokens_in, cached, tokens_out)
+            self._disclosed(asked, tokens_in, cached, tokens_out)
             if ended is not None:
                 ended()
 
@@ -257,30 +246,6 @@ class Chat:
             ceiling_seconds=at.ceiling,
             model=at.model.id,
             tags=self._tags(caller.project, completion["metadata"]),
-        )
-
-    def _disclose(self, asked: Asked, tokens_in: int, cached: int, tokens_out: int) -> None:
-        """The chat is over: a fault here must not turn an answer into an error, but it must not be silent either. The
-        chat is counted for its subject; the others' stored content went along with it."""
-        project, model = asked.caller.project, asked.model
-        for subject in dict.fromkeys((asked.subject, *asked.others)):
-            try:
-                if subject == asked.subject:
-                    charge = Charge(asked.caller.kid, model.id, cached, cost(model.id, tokens_in, cached, tokens_out))
-                    used = (tokens_in, tokens_out)
-                else:
-                    charge, used = None, (0, 0)
-                self._days.disclose(project, subject, model.processor, *used, since=asked.since, charge=charge)
-            except Exception as error:  # noqa: BLE001 - see above; logged for the alarm
-                log_error("disclosure_failed", error, function="chat", project=project)
-        log(
-            "chat",
-            function="chat",
-            project=project,
-            model=model.id,
-            recipient=model.processor,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
         )
 
 

@@ -8,6 +8,19 @@ from typing import Any
 from chat.providers.base import Call, ProviderRejected, Rejection
 
 _IMAGE_TYPES = ("png", "jpeg", "gif", "webp")
+# DocumentBlock's formats, by the media types that clients write into a data URL (IANA's registry).
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+_DOCUMENT_TYPES = {
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "application/msword": "doc",
+    _OFFICE + "wordprocessingml.document": "docx",
+    "application/vnd.ms-excel": "xls",
+    _OFFICE + "spreadsheetml.sheet": "xlsx",
+    "text/html": "html",
+    "text/plain": "txt",
+    "text/markdown": "md",
+}
 
 
 def to_converse(call: Call) -> dict[str, Any]:
@@ -30,7 +43,7 @@ def _convert(call: Call) -> dict[str, Any]:
     messages: list[dict[str, Any]] = []
     for message in call.messages:
         if message["role"] in ("system", "developer"):
-            system += _content(message.get("content"))
+            system += _instructions(message)
             continue
         role = "assistant" if message["role"] == "assistant" else "user"
         blocks = _blocks(message, tools_as_text=tools_as_text)
@@ -38,6 +51,7 @@ def _convert(call: Call) -> dict[str, Any]:
             messages[-1]["content"] += blocks
         elif blocks:
             messages.append({"role": role, "content": blocks})
+    _name_documents(messages)
     inference = {
         "maxTokens": call.max_tokens,
         "temperature": call.temperature,
@@ -56,6 +70,28 @@ def _convert(call: Call) -> dict[str, Any]:
     if output:
         body["outputConfig"] = output
     return body
+
+
+def _instructions(message: dict[str, Any]) -> list[dict[str, Any]]:
+    blocks = _content(message.get("content"))
+    if not all("text" in block for block in blocks):
+        raise ValueError  # a SystemContentBlock is text
+    return blocks
+
+
+def _name_documents(messages: list[dict[str, Any]]) -> None:
+    """Number the documents: their names must differ within a request, and a neutral one neither tells the model what
+    the caller's file is called nor lets that name instruct it (DocumentBlock, "name")."""
+    number = 0
+    for message in messages:
+        for block in message["content"]:
+            for inner in (block, *block.get("toolResult", {}).get("content", ())):
+                if "document" in inner:
+                    number += 1
+                    inner["document"]["name"] = f"document-{number}"
+        asked = [block for block in message["content"] if "toolResult" not in block]
+        if any("document" in block for block in asked) and not any("text" in block for block in asked):
+            raise ValueError  # Message, "content": a document goes with a text
 
 
 def _blocks(message: dict[str, Any], *, tools_as_text: bool) -> list[dict[str, Any]]:
@@ -89,6 +125,8 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             return {"text": part["refusal"]}
         case "image_url":
             return _image(part["image_url"]["url"])
+        case "file":
+            return _document(part["file"]["file_data"])
     raise ValueError
 
 
@@ -100,6 +138,15 @@ def _image(url: str) -> dict[str, Any]:
     if not comma or kind == head or kind not in _IMAGE_TYPES:
         raise ValueError
     return {"image": {"format": kind, "source": {"bytes": data}}}
+
+
+def _document(url: str) -> dict[str, Any]:
+    """A document in the request itself. Its media type says what it is; the name comes later (`_name_documents`)."""
+    head, comma, data = url.partition(";base64,")
+    kind = _DOCUMENT_TYPES.get(head.removeprefix("data:").partition(";")[0].lower())
+    if not comma or kind is None:
+        raise ValueError
+    return {"document": {"format": kind, "name": "", "source": {"bytes": data}}}
 
 
 def _tool_config(tools: tuple[dict[str, Any], ...], choice: str | dict[str, Any] | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from chatapi.errors import ApiError
 from tests.support.chat_world import World, whole
 
 MODEL = "bedrock-smollm2-135m"
+FILE = {"type": "file", "file": {"file_data": "data:,x"}}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 NAMED = {"type": "function", "function": {"name": "f"}}
 
@@ -47,7 +48,10 @@ def refused(**body: Any) -> ApiError:
         ({"moderation": {"model": "m"}}, "moderation"),
         ({"prompt_cache_retention": "24h"}, "prompt_cache_retention"),
         ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages[0].content[0]"),
-        ({"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]}, "messages[0].content[0]"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": "data:,x"}}]}]},
+            "messages[0].content[0]",
+        ),
     ],
 )
 def test_what_a_model_cannot_do_is_refused_by_its_name(change: dict[str, Any], param: str) -> None:

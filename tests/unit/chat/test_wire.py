@@ -52,6 +52,11 @@ def test_what_is_no_json_is_invalid_json(raw: bytes) -> None:
             "invalid_value",
             "messages[0].content[0]",
         ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+            "invalid_value",
+            "messages[0].content[0]",
+        ),
         ({"model": 5}, "invalid_type", "model"),
         ({"temperature": "hot"}, "invalid_type", "temperature"),
         ({"temperature": 3}, "invalid_value", "temperature"),

@@ -120,6 +120,35 @@ def test_an_image_in_the_request_is_passed_on(kind: str, format: str) -> None:
     assert message["content"] == [{"text": "See"}, {"image": {"format": format, "source": {"bytes": "AAAA"}}}]
 
 
+def file(kind: str, **more: str) -> dict[str, Any]:
+    return {"type": "file", "file": {"file_data": f"data:{kind};base64,AAAA", **more}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "format"),
+    [
+        ("application/pdf", "pdf"),
+        ("text/plain;charset=utf-8", "txt"),
+        ("TEXT/CSV", "csv"),
+        ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
+    ],
+)
+def test_a_file_becomes_a_document(kind: str, format: str) -> None:
+    (message,) = convert(user([{"type": "text", "text": "Read"}, file(kind)]))["messages"]
+    assert message["content"][1] == {"document": {"format": format, "name": "document-1", "source": {"bytes": "AAAA"}}}
+
+
+def test_documents_have_names_of_our_own_that_differ() -> None:
+    texts = {"type": "text", "text": "Read"}
+    first, second = file("application/pdf", filename="canary.pdf"), file("text/csv", filename="canary.pdf")
+    body = convert(user([texts, first]), {"role": "assistant", "content": "Yes."}, user([second, texts]))
+    assert [b["document"]["name"] for m in body["messages"] for b in m["content"] if "document" in b] == [
+        "document-1",
+        "document-2",
+    ]
+    assert "canary" not in json.dumps(body)
+
+
 def test_a_schema_for_the_answer() -> None:
     given = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, "strict": True}}
     body = convert(user("Hi"), response_format=given)
@@ -136,6 +165,10 @@ def test_a_schema_for_the_answer() -> None:
         (user([{"type": "image_url", "image_url": {"url": "https://canary.example/x.png"}}]), {}),
         (user([{"type": "image_url", "image_url": {"url": "data:image/svg+xml;base64,AAAA"}}]), {}),
         (user([{"type": "input_audio", "input_audio": {}}]), {}),
+        (user([{"type": "text", "text": "Run"}, file("application/x-canary")]), {}),
+        (user([{"type": "text", "text": "Run"}, {"type": "file", "file": {"file_data": "canary"}}]), {}),
+        (user([file("application/pdf")]), {}),  # Converse wants a text beside it
+        ({"role": "system", "content": [file("application/pdf")]}, {}),
         (user("Hi"), {"response_format": {"type": "json_object"}}),
         (user("Hi"), {"tools": ({"type": "custom", "custom": {"name": "canary"}},)}),
         (

@@ -1,0 +1,161 @@
+"""What the bodies of /v1/responses and /v1/conversations are made of: items, their parts, tools, formats."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
+from typing_extensions import TypedDict
+
+from chat.shapes import Free, Name
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Person = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+def _data_url(url: str) -> str:
+    """Only what is in the request: fetching an address would send the server where the caller points (OWASP, SSRF)."""
+    if not url.startswith("data:"):
+        raise ValueError("not a data URL")
+    return url
+
+
+class TextPart(TypedDict):
+    """Text, of either side."""
+
+    type: Literal["input_text", "output_text"]
+    text: str
+
+
+class RefusalPart(TypedDict):
+    """A refusal that an assistant gave before."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ImagePart(TypedDict):
+    """An image as a data URL."""
+
+    type: Literal["input_image"]
+    image_url: Annotated[str, AfterValidator(_data_url)]
+    detail: NotRequired[Literal["low", "high", "auto", "original"] | None]
+
+
+class FilePart(TypedDict):
+    """A file as a data URL."""
+
+    type: Literal["input_file"]
+    file_data: Annotated[str, AfterValidator(_data_url)]
+    filename: NotRequired[str | None]
+
+
+def type_of(value: Any) -> str:
+    """The tag of a union: in brackets, so that in an error's location it is not taken for the name of a field."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return f"<{kind}>" if isinstance(kind, str) else "<>"
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag("<input_text>")]
+    | Annotated[TextPart, Tag("<output_text>")]
+    | Annotated[RefusalPart, Tag("<refusal>")]
+    | Annotated[ImagePart, Tag("<input_image>")]
+    | Annotated[FilePart, Tag("<input_file>")],
+    Discriminator(type_of),
+]
+# fail_fast: an error for each of millions of wrong items would take more memory than the function has.
+Parts = Annotated[list[Part], Field(fail_fast=True, max_length=4096)]
+
+
+class Message(TypedDict):
+    """A message, in its easy form (a role and a content) or as an item that was answered before."""
+
+    role: Literal["user", "assistant", "system", "developer"]
+    content: str | Parts
+
+
+class FunctionCall(TypedDict):
+    """A call that the model made."""
+
+    type: Literal["function_call"]
+    call_id: Id
+    name: Name
+    arguments: str
+
+
+class FunctionCallOutput(TypedDict):
+    """What came of a call."""
+
+    type: Literal["function_call_output"]
+    call_id: Id
+    output: str | Parts
+
+
+class ItemReference(TypedDict):
+    """An item that is stored: of a response, or of the conversation that the request names."""
+
+    id: Id
+
+
+def _kind_of(item: Any) -> str:
+    """The type of an input item; it may be left out of messages and of references."""
+    if isinstance(item, dict) and item.get("type") is None:
+        return "<message>" if "role" in item else "<item_reference>"
+    return type_of(item)
+
+
+Item = Annotated[
+    Annotated[Message, Tag("<message>")]
+    | Annotated[FunctionCall, Tag("<function_call>")]
+    | Annotated[FunctionCallOutput, Tag("<function_call_output>")]
+    | Annotated[ItemReference, Tag("<item_reference>")],
+    Discriminator(_kind_of),
+]
+StoredItem = Annotated[
+    Annotated[Message, Tag("<message>")]
+    | Annotated[FunctionCall, Tag("<function_call>")]
+    | Annotated[FunctionCallOutput, Tag("<function_call_output>")],
+    Discriminator(_kind_of),
+]
+
+
+class Tool(TypedDict):
+    """A function that the model may call, in the flat shape. Hosted tools are refused by their type."""
+
+    type: Literal["function"]
+    name: Name
+    description: NotRequired[str | None]
+    parameters: NotRequired[Free | None]
+    strict: NotRequired[bool | None]
+
+
+class NamedFunction(TypedDict):
+    """A function by its name."""
+
+    type: Literal["function"]
+    name: Name
+
+
+class AllowedTools(TypedDict):
+    """Some of the tools alone."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedFunction], Field(min_length=1, max_length=128)]
+
+
+class TextFormat(TypedDict):
+    """Plain text, or some JSON."""
+
+    type: Literal["text", "json_object"]
+
+
+class JsonSchema(TypedDict):
+    """JSON after a schema."""
+
+    type: Literal["json_schema"]
+    name: Name
+    schema: Free
+    description: NotRequired[str | None]
+    strict: NotRequired[bool | None]

@@ -1,0 +1,147 @@
+"""What a chat completion's body is made of: messages, their parts, tools, formats. Plain dictionaries, checked.
+
+The bounds are ours. Validators raise fixed texts: nothing of the request may travel in one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_config
+from typing_extensions import TypedDict
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+_SENT_AS = {"image_url": "url", "file": "file_data"}
+
+
+def _finite(value: Any) -> Any:
+    """Refuse NaN and infinities, which the parser takes: no JSON that is sent on or kept may hold one (RFC 8259)."""
+    left = [value]
+    while left:
+        found = left.pop()
+        if isinstance(found, float) and not math.isfinite(found):
+            raise ValueError("not a finite number")
+        if isinstance(found, dict | list):
+            left += found.values() if isinstance(found, dict) else found
+    return value
+
+
+def _self_contained(part: Any) -> Any:
+    """Refuse an image by address and a file by id: fetching the one would send the server where the caller points
+    (OWASP, SSRF), and the other is a file of the provider's account, which is not the caller's."""
+    if part["type"] in _SENT_AS:
+        given = part.get(part["type"])
+        url = given.get(_SENT_AS[part["type"]]) if isinstance(given, dict) else None
+        if not isinstance(url, str) or not url.startswith("data:") or "file_id" in given:
+            raise ValueError("images and files are sent as data URLs")
+    return _finite(part)
+
+
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
+Free = Annotated[dict[str, Any], AfterValidator(_finite)]
+
+
+@with_config(ConfigDict(extra="allow"))
+class Part(TypedDict):
+    """A content part: text, image_url, input_audio, file or refusal, with the field of that name."""
+
+    type: Literal["text", "image_url", "input_audio", "file", "refusal"]
+
+
+class FunctionCall(TypedDict):
+    """The function of a tool call: a name and its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    """A tool call that the assistant made."""
+
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class Message(TypedDict):
+    """One message, of any role."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool"]
+    # fail_fast: an error for each of millions of wrong items would take more memory than the function has.
+    content: NotRequired[
+        str | Annotated[list[Annotated[Part, AfterValidator(_self_contained)]], Field(fail_fast=True)] | None
+    ]
+    name: NotRequired[str]
+    tool_calls: NotRequired[Annotated[list[ToolCall], Field(fail_fast=True)]]
+    tool_call_id: NotRequired[str]
+    refusal: NotRequired[str | None]
+
+
+class Function(TypedDict):
+    """A function that the model may call."""
+
+    name: Name
+    description: NotRequired[str | None]
+    parameters: NotRequired[Free]
+    strict: NotRequired[bool | None]
+
+
+class Tool(TypedDict):
+    """A tool on offer. Functions alone: no provider here takes custom tools, so those are refused by their type."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class Named(TypedDict):
+    """A function by its name."""
+
+    name: Name
+
+
+class NamedTool(TypedDict):
+    """`tool_choice` of one function; also an entry of `allowed_tools`."""
+
+    type: Literal["function"]
+    function: Named
+
+
+class Allowed(TypedDict):
+    """The tools that the model may choose from."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=128)]
+
+
+class AllowedTools(TypedDict):
+    """`tool_choice` of some of the tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: Allowed
+
+
+class PlainFormat(TypedDict):
+    """`response_format` without a schema."""
+
+    type: Literal["text", "json_object"]
+
+
+class JsonSchema(TypedDict):
+    """A JSON Schema (strict structured outputs)."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: NotRequired[str | None]
+    schema: NotRequired[Free]
+    strict: NotRequired[bool | None]
+
+
+class SchemaFormat(TypedDict):
+    """`response_format` with a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
