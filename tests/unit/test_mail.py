@@ -64,6 +64,7 @@ def test_ses_gets_one_recipient_and_plain_text() -> None:
     assert message["FromEmailAddress"] == "privacy@chatapi.com"
     assert message["Content"]["Simple"]["Subject"]["Data"] == "Größe"
     assert set(message["Content"]["Simple"]["Body"]) == {"Text"}
+    assert message["Content"]["Simple"]["Headers"] == [{"Name": "Auto-Submitted", "Value": "auto-generated"}]
 
 
 def test_a_subject_of_two_lines_is_refused_and_a_refusal_of_ses_is_an_error_without_the_address() -> None:

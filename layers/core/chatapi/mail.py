@@ -56,6 +56,8 @@ class SesMail:
                 "Simple": {
                     "Subject": {"Data": subject, "Charset": "UTF-8"},
                     "Body": {"Text": {"Data": text, "Charset": "UTF-8"}},
+                    # RFC 3834, section 5: other programs do not answer what a program sent
+                    "Headers": [{"Name": "Auto-Submitted", "Value": "auto-generated"}],
                 }
             },
         }
