@@ -72,7 +72,7 @@ def verify(visit: Visit) -> Answer:
         say("verify.title"),
         el("p", say("verify.lead"), class_="lead"),
         el("ol", steps, class_="steps"),
-        el("noscript", el("p", say("verify.no_script"), class_="message info")),
+        el("p", say("verify.no_script"), id="no-script", class_="message info"),
         el(
             "form",
             el("div", el("label", say("verify.file"), for_="certificate"), _file("certificate"), class_="field"),
@@ -176,8 +176,10 @@ def _document(versions: dict[str, dict[str, dict[str, str]]]) -> Html:
 
 
 def _officer(visit: Visit) -> Html:
-    address = read_policy("rights")["controller"]["officer"]
-    return many(visit.say("home.officer"), " ", el("bdi", address, dir="ltr"))
+    controller = read_policy("rights")["controller"]
+    developer = el("a", el("bdi", controller["developer"]), href=controller["website"])
+    officer = el("bdi", controller["officer"], dir="ltr")
+    return many(visit.say("home.officer"), " ", officer, " · ", visit.say("home.developer"), " ", developer)
 
 
 def _gpc(visit: Visit) -> Html | None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from chatapi.catalogue import Catalogued
 from chatapi.clock import day_of
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.usage import UsageRows
 from chatapi.usage import Counts
-from local.browser import find
+from tests.support.browser import launched
 from tests.support.live_stack import AMPLE, Caller, Live
 from tests.support.transformed import ROOT
 
@@ -27,14 +27,9 @@ NOISY = '<img src=x onerror="document.title=1">'
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium. No browser is a failure: see local/browser.py."""
-    path = find()
-    assert path, "no browser: python -m local.browser installs one"
-    with sync_playwright() as playwright:
-        # Chromium's sandbox needs a user other than root, which CI is.
-        opened = playwright.chromium.launch(executable_path=path, chromium_sandbox=os.geteuid() != 0)
+    """Headless Chromium."""
+    with launched() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -61,7 +61,9 @@ async function check() {
   else say("good", words.valid);
 }
 
+document.getElementById("no-script").hidden = true;
 form.hidden = false;
 form.addEventListener("submit", (event) => event.preventDefault());
 certificate.addEventListener("change", check);
 keys.addEventListener("change", check);
+check(); // a file may have been chosen before this script was there
