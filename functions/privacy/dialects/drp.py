@@ -24,26 +24,21 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from chatapi.clock import Clock, iso
+from chatapi.clock import Clock
 from chatapi.errors import BadRequest, Forbidden, NotFound, RequestTooLarge
 from chatapi.ids import request_id
 from chatapi.outbound import BadUrl, Outbound
 from chatapi.store.agents import Agent, Agents
 from chatapi.store.cases import (
     CANCELLED,
-    CLOSED,
-    COMPLETED,
-    FAILED,
-    ON_HOLD,
     RECEIVED,
-    REVERSIBLE,
     Case,
     Cases,
     NotAllowed,
 )
 from chatapi.vault import lp, project_pepper, subject_id
 from privacy.dialects.bindings import DRP, Binding, Bindings
-from privacy.explanations import explained
+from privacy.dialects.drp_status import status_of, word
 from privacy.intake.service import ANSWERED, INTAKE
 
 PREFIX = "/v1/data-rights-request"
@@ -63,13 +58,6 @@ EXERCISES = {
 _SIGNATURE = 64
 _REFERENCE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DENIED = {
-    "identity_not_established": "insuf_verification",
-    "excessive": "too_many_requests",
-    "not_applicable": "claim_not_covered",
-}
-NO_SALE = "Personal data is never sold, rented or shared for marketing, so there is nothing to opt out of or into."
-ASKED_ELSEWHERE = "The request was answered."
 
 
 class Drp:
@@ -272,39 +260,3 @@ def _claim(message: dict[str, Any]) -> str:
 
 def _wrong(param: str) -> BadRequest:
     return BadRequest("A field of the message has the wrong type or value.", code="invalid_value", param=param)
-
-
-def word(case: Case) -> str:
-    """A case's status, and its reason after a slash, in the protocol's words (section 3.02)."""
-    if case.status == COMPLETED:
-        return "fulfilled"
-    if case.status == CANCELLED:
-        return "revoked"
-    if case.status == FAILED and case.stage == CLOSED:
-        return "denied/" + _DENIED.get(str(case.get("reason")), "other")
-    if case.status == ON_HOLD and case.stage == REVERSIBLE:
-        return "in_progress/need_user_verification"
-    return "open" if case.status == RECEIVED else "in_progress"
-
-
-def status_of(binding: Binding, case: Case) -> dict[str, Any]:
-    """Section 3.03: the status, as an answer and as a callback."""
-    status, _, reason = word(case).partition("/")
-    shown: dict[str, Any] = {
-        "request_id": binding.external,
-        "received_at": iso(binding.created),
-        "expected_by": iso(int(case.get("due"))),
-        "status": status,
-        "processing_details": explained(case)["explanation"],
-    }
-    if binding.reference:
-        shown["agent_request_id"] = binding.reference
-    if reason:
-        shown["reason"] = reason
-    if reason == "need_user_verification":
-        shown["user_verification_url"] = binding.root + "/portal"
-    if case.get("purpose") == "sale" or reason == "claim_not_covered":
-        shown["processing_details"] = NO_SALE
-    elif status == "fulfilled":
-        shown["processing_details"] = ASKED_ELSEWHERE
-    return shown

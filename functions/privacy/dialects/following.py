@@ -19,7 +19,7 @@ from chatapi.clock import Clock
 from chatapi.logs import log
 from chatapi.outbound import BadUrl, NotReached, Outbound
 from chatapi.store.cases import CANCELLED, COMPLETED, FAILED, Case, Cases
-from privacy.dialects import drp, opendsr
+from privacy.dialects import drp_status, opendsr
 from privacy.dialects.bindings import DRP, Binding, Bindings
 
 MAX_TRIES = 8
@@ -116,8 +116,8 @@ def _post(ports: Ports, url: str, message: Message) -> bool:
 
 def _message(ports: Ports, binding: Binding, case: Case, url: str) -> Message:
     if binding.dialect == DRP:
-        text = json.dumps(drp.status_of(binding, case), separators=(",", ":")).encode()
-        return Message(drp.word(case), text, {"Content-Type": "application/json"})
+        text = json.dumps(drp_status.status_of(binding, case), separators=(",", ":")).encode()
+        return Message(drp_status.word(case), text, {"Content-Type": "application/json"})
     shown = {**opendsr.status_of(binding, case), "status_callback_url": url}
     body = json.dumps(shown, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json"}
