@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -120,6 +122,32 @@ def form(client: httpx.Client, page: str) -> dict[str, str]:
     """The hidden fields of a page's forms."""
     found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', client.get(page).text)
     return dict(found)
+
+
+def test_an_end_user_takes_a_copy_along_without_a_script(stack: RunningStack) -> None:
+    headers = {"authorization": f"Bearer {stack.info.api_key}"}
+    with httpx.Client(trust_env=False, base_url=stack.info.portal_url, follow_redirects=True) as client:
+        # given a link that the project asked for
+        body = {"subject": {"user": "portal-reader"}}
+        made = client.post(f"{stack.info.base_url}/privacy/sessions", json=body, headers=headers).json()
+        token = made["url"].rpartition("=")[2]
+        # when its reader goes in and asks for a copy
+        client.post("/enter", data=form(client, f"/enter?t={token}")).raise_for_status()
+        page = client.post("/requests", data={**form(client, "/requests"), "type": "portability"})
+        path = page.url.path.removeprefix("/portal")
+        deadline = SystemClock().monotonic() + 90
+        while f"{path}/export" not in page.text:
+            assert SystemClock().monotonic() < deadline, page.text
+            time.sleep(0.5)
+            page = client.get(path)
+        # then it is a ZIP with a page to read, as often as they ask for it, and the signed receipt is there too
+        for _ in range(2):
+            copy = client.get(f"{path}/export")
+            names = zipfile.ZipFile(io.BytesIO(copy.content)).namelist()
+            assert any(name.endswith(".html") for name in names)
+        assert client.get(f"{path}/certificate").json()["object"] == "privacy.certificate"
+        # and the link is used up
+        assert client.post("/enter", data=form(client, f"/enter?t={token}")).status_code == 403
 
 
 def test_of_two_verifications_of_one_code_at_once_one_wins(stack: RunningStack) -> None:
