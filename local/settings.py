@@ -124,6 +124,7 @@ def template_parameters(model_url: str) -> dict[str, str]:
         "LateWriterSeconds": "5",
         # MiniStack's EventBridge runs schedules too; nobody waits an hour to see a first number.
         "UsageSchedule": "rate(1 minute)",
+        "ClockSchedule": "rate(1 minute)",
     }
 
 

@@ -16,8 +16,8 @@ from chatapi.errors import Conflict, NotFound
 from chatapi.store.cases import Case, Cases, NotAllowed
 from chatapi.store.holds import HoldError, Holds
 from chatapi.store.keys import HELD, open_pk
+from chatapi.store.timers import HOLDS, set_timer
 from chatapi_cli.target import Target, find
-from privacy.tasks.timers import HOLDS, set_timer
 
 Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
 Request = Annotated[str, typer.Argument(help="The request's id, dsr_…")]
@@ -118,6 +118,8 @@ def holds_add(
         hold = Holds(target.requests()).add(project, subject, kind, basis, by, days=days, now=time.time())
     except HoldError as error:
         _fail(str(error))
+    for row in target.requests().query(open_pk(project, subject), HELD):  # what is kept already waits for this one too
+        set_timer(target.requests(), int(time.time()), project, row["case"], HOLDS)
     typer.echo(json.dumps({"hold": hold["sk"], "kinds": hold["kinds"], "expires_at": hold["expires"]}))
 
 
@@ -147,7 +149,7 @@ def holds_release(
         _fail("no such hold on this subject")
     waiting = [row["case"] for row in table.query(open_pk(project, subject), HELD)]
     for case in waiting:
-        set_timer(table, int(now), target.cases().get(project, case), HOLDS)  # should the start below be lost
+        set_timer(table, int(now), project, case, HOLDS)  # should the start below be lost
         _start(target, project, case)
     typer.echo(json.dumps({"released": hold, "erasing": waiting}))
 

@@ -150,3 +150,59 @@ def test_billing_is_held_and_explained_and_erased_when_the_hold_ends(
     assert someone.http.get(f"/privacy/requests/{request['id']}/certificate").content == first
     second = someone.http.get(f"/privacy/requests/{request['id']}/certificate", params={"part": "release"})
     assert second.json()["payload"]["supplements"]
+
+
+def test_a_hold_that_expires_by_its_date_ends_the_case_by_the_clock_alone(
+    stack: RunningStack, person: Callable[[str], Person]
+) -> None:
+    # given an erasure of which a hold keeps a chat
+    someone, project = person("held-by-date"), stack.info.project_id
+    someone.chats("hello")
+    add = ("holds", "add", project, "--user", "-", "--kind", "completion", "--basis", "a court order")
+    hold = someone.operator(*add, "--by", "dpo", "--days", "1")["hold"]
+    request = someone.asks("erasure")
+    assert (request["status"], request["reason"]) == ("on_hold", "legal_hold")
+    # when the day has passed: hold and timer are moved back by it, since nobody can move the stack's clock
+    dynamodb, table = stack.aws("dynamodb"), stack.info.outputs["RequestsTable"]
+    now = int(time.time())
+    for row in dynamodb.scan(TableName=table)["Items"]:
+        key = {"pk": row["pk"], "sk": row["sk"]}
+        if row["sk"]["S"] == hold:
+            values = {":now": {"N": str(now)}}
+            dynamodb.update_item(
+                TableName=table, Key=key, UpdateExpression="SET expires = :now", ExpressionAttributeValues=values
+            )
+        if row["sk"]["S"].endswith(f"{request['id']}#holds"):
+            day, rest = time.strftime("%Y%m%d", time.gmtime(now)), row["sk"]["S"].partition("#")[2]
+            dynamodb.delete_item(TableName=table, Key=key)
+            moved = {"pk": {"S": f"t#{day}"}, "sk": {"S": f"{now:012d}#{rest}"}}
+            dynamodb.put_item(TableName=table, Item={**row, **moved})
+    # then the schedule ends the case
+    ended = someone.until(request["id"], "completed", "failed")
+    assert ended["status"] == "completed"
+    assert someone.http.get(f"/privacy/requests/{request['id']}/certificate", params={"part": "release"}).is_success
+
+
+def test_the_officer_is_told_of_a_request_that_nobody_ended(
+    stack: RunningStack, person: Callable[[str], Person]
+) -> None:
+    # given a request that was received twenty-one days ago and waits
+    someone, project = person("told-officer"), stack.info.project_id
+    dynamodb, table, now = stack.aws("dynamodb"), stack.info.outputs["RequestsTable"], int(time.time())
+    request, day = "dsr_" + "T" * 24, time.strftime("%Y%m%d", time.gmtime(now))
+    times = {name: {"N": str(at)} for name, at in {"created": now, "due": now + 9 * 86400, "ttl": now + 10**6}.items()}
+    words = {"kind": "case", "type": "erasure", "status": "failed", "stage": "reversible", "subject": "sub_x"}
+    case = {"pk": f"r#{project}", "sk": request, **words}
+    dynamodb.put_item(TableName=table, Item={**{k: {"S": v} for k, v in case.items()}, **times})
+    timer = {"pk": f"t#{day}", "sk": f"{now:012d}#{project}#{request}#remind", "kind": "timer"}
+    dynamodb.put_item(TableName=table, Item={**{k: {"S": v} for k, v in timer.items()}, "ttl": times["ttl"]})
+    # then the schedule sends a mail with the opaque ids
+    deadline = time.monotonic() + 90
+    while True:
+        sent = httpx.get(stack.info.aws_endpoint_url + "/_ministack/ses/messages").text
+        if request in sent:
+            break
+        assert time.monotonic() < deadline, sent
+        time.sleep(1)
+    assert someone.name not in sent
+    dynamodb.delete_item(TableName=table, Key={"pk": {"S": case["pk"]}, "sk": {"S": request}})

@@ -201,7 +201,7 @@ def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any])
 
 def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
     functions = of_type("AWS::Lambda::Function")
-    assert len(functions) == 12
+    assert len(functions) == 13
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
     assert len(set(roles)) == len(set(groups)) == 12
@@ -224,8 +224,9 @@ def test_the_authorizer_may_update_projects_and_read_two_secrets_and_nothing_els
     }
 
 
-def test_only_three_functions_may_send_mail_and_only_the_api_may_start_it() -> None:
+def test_only_four_functions_may_send_mail_and_only_the_api_may_start_it() -> None:
     assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {
+        "ClockPolicy",
         "IdentityPolicy",
         "LeaksPolicy",
         "MailPolicy",
@@ -324,6 +325,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("IdentityPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
         ("IdentityPolicy", "VaultTable"): {"GetItem"},
         ("IdentityPolicy", "RecordsTable"): {"GetItem", "Query"},
+        ("ClockPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "BatchWriteItem"},
         ("CallbacksPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
         ("MailPolicy", "RequestsTable"): {"GetItem", "PutItem", "UpdateItem"},
         ("LeaksPolicy", "ProjectsTable"): {"GetItem", "UpdateItem"},
@@ -346,6 +348,8 @@ def test_usage_is_gathered_by_a_schedule() -> None:
     rules = {rule["Targets"][0]["Arn"]["Fn::GetAtt"][0]: rule for rule in of_type("AWS::Events::Rule").values()}
     assert rules["UsageFunction"]["ScheduleExpression"] == {"Ref": "UsageSchedule"}
     assert rules["SweeperFunction"]["ScheduleExpression"] == "rate(1 day)"
+    assert rules["ClockFunction"]["ScheduleExpression"] == {"Ref": "ClockSchedule"}
+    assert TEMPLATE["Parameters"]["ClockSchedule"]["Default"] == "rate(1 hour)"
     assert TEMPLATE["Parameters"]["UsageSchedule"]["Default"] == "rate(1 hour)"
 
 

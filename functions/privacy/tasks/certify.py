@@ -45,8 +45,8 @@ def certify(ports: Ports, case: Case) -> Result:
     if case.get("held"):
         # Not the end: what is held is erased when the last hold has ended, without anyone asking (RGT-6).
         ends = max(hold["expires"] for hold in body["holds"])
-        watch_holds(ports, case)
-        act, facts = HOLD, {**facts, "completed": None, "until": ends}
+        watched = watch_holds(ports, case)
+        act, facts = HOLD, {**facts, "completed": None, "until": ends, "watched": watched}
     else:
         act = COMPLETE
     try:

@@ -24,7 +24,7 @@ from chatapi.vault import State
 from privacy.tasks.certify import issue_once
 from privacy.tasks.erasers import began_before, in_place, pages
 from privacy.tasks.ports import Ports, ResidueFound, Result
-from privacy.tasks.timers import watch_holds
+from privacy.tasks.timers import hold_ends, watch_holds
 
 EVENT = "erasure.released"
 PREFIX = "release_"
@@ -47,7 +47,7 @@ def release(ports: Ports, case: Case) -> Result:
             else:
                 ports.records.delete_all([(row["pk"], row["sk"]) for row in rows])
     if left:
-        watch_holds(ports, case)
+        ports.cases.note(case, watched=watch_holds(ports, case), until=_last_end(ports, case))
         return {}
     case = _destroy(ports, case)
     if any(True for subject in case.subjects for _ in _held(ports, case, subject)):
@@ -61,6 +61,10 @@ def release(ports: Ports, case: Case) -> Result:
             raise
     ports.requests.delete_all(pointers)
     return {}
+
+
+def _last_end(ports: Ports, case: Case) -> int:
+    return max(hold_ends(ports.requests, case, ports.now()), default=ports.now())
 
 
 def _held(ports: Ports, case: Case, subject: str) -> Iterator[tuple[str, list[Item]]]:

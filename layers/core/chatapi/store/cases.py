@@ -28,6 +28,7 @@ from chatapi.deadlines import due, extended, may_extend
 from chatapi.errors import Conflict, NotFound, Unavailable
 from chatapi.store.items import Change, Collision, Item, Table
 from chatapi.store.keys import case_pk, open_pk, open_sk, own_pk
+from chatapi.store.timers import set_reminder
 
 RECEIVED, IN_PROGRESS, ON_HOLD = "received", "in_progress", "on_hold"
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
@@ -164,6 +165,8 @@ class Cases:
         self._table.put(
             {"pk": own_pk(project, subject), "sk": found, "kind": "own", "at": int(now), "ttl": expiry("own", now)}
         )
+        term = int(due(int(now), controller_zone()))
+        set_reminder(self._table, term, project, found)  # before the case: none is without its clock
         item = {
             "pk": case_pk(project),
             "sk": found,
@@ -173,7 +176,7 @@ class Cases:
             "stage": REVERSIBLE,
             "subject": subject,
             "created": int(now),
-            "due": int(due(int(now), controller_zone())),
+            "due": term,
             "ttl": expiry("case", now),
             **facts,
         }

@@ -170,6 +170,10 @@ def spent_pk(token: str) -> str:
     return "j#" + token
 
 
+CLOCKING_PK, CLOCKING = "t#clocking", "-"
+"""The row that says up to which day timers have fired."""
+
+
 def timer_pk(date: str) -> str:
     """The partition of what is to be done on a day (`YYYYMMDD`, UTC)."""
     return "t#" + date
