@@ -46,9 +46,14 @@ class Person:
         return self.until(asked.json()["id"], *ENDED)
 
     def until(self, request: str, *states: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 90
+        """Follow a request, at the pace that the project may ask."""
+        deadline = time.monotonic() + 120
         while True:
-            found: dict[str, Any] = self.http.get(f"/privacy/requests/{request}").json()
+            answer = self.http.get(f"/privacy/requests/{request}")
+            if answer.status_code == 429:
+                time.sleep(float(answer.headers["retry-after"]))
+                continue
+            found: dict[str, Any] = answer.raise_for_status().json()
             if found["status"] in states:
                 return found
             assert time.monotonic() < deadline, found

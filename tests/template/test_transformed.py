@@ -204,7 +204,7 @@ def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None
     assert len(functions) == 13
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
-    assert len(set(roles)) == len(set(groups)) == 12
+    assert len(set(roles)) == len(set(groups)) == 13
     for role in of_type("AWS::IAM::Role").values():
         assert not role.get("Policies")
 
