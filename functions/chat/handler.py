@@ -9,7 +9,7 @@ from typing import Any
 from chat.accounting import Account
 from chat.composition import Services, compose
 from chat.faults import refusal_of
-from chat.receipts import FROM_STORE, HEADER, NO_CONTENT
+from chat.receipts import FROM_STORE, HEADER, HONOURED, NO_CONTENT, SIGNALS, signalled
 from chat.sse import compact
 from chat.wire import parse, parse_update
 from chatapi.catalogue import read_policy
@@ -27,7 +27,7 @@ CORS = {
     # A key is no cookie: any origin may read, none with credentials (Fetch standard, "CORS protocol").
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "x-request-id, retry-after, retry-after-ms, x-should-retry, data-handling, "
-    "idempotency-replayed, "
+    "idempotency-replayed, privacy-signals, "
     "privacy-policy-version, " + ", ".join("x-ratelimit-" + name for name in _TOLD),
 }
 
@@ -50,6 +50,8 @@ def handler(event: dict[str, Any], context: Context) -> Response:
         HEADER: NO_CONTENT,
         **CORS,
     }
+    if signalled(event.get("headers")):
+        headers[SIGNALS] = HONOURED
     account: Account | None = None
     try:
         verdict = Verdict.from_context(event["requestContext"]["authorizer"])

@@ -10,6 +10,8 @@ from chatapi.clock import iso
 from chatapi.errors import RetentionNotPermitted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chat.models import Model
     from chat.wire import ChatRequest
     from chatapi.verdict import Verdict
@@ -21,6 +23,22 @@ FROM_STORE = "retained=content; processor=none; training=no"
 """Of content that is read from our own store: nobody else sees it, and its expiry does not change."""
 
 
+SIGNALS = "privacy-signals"
+HONOURED = "gpc=honored; sale=no; sharing=no"
+"""The answer to a Global Privacy Control signal. Nothing is sold or shared of anybody, with the signal or without it:
+no processor of the register has such a purpose (tests/unit/test_policy.py), so it is true of every request."""
+
+
+def signalled(headers: Mapping[str, str] | None) -> bool:
+    """Whether the caller's browser sends the signal: exactly `Sec-GPC: 1` (W3C, Global Privacy Control)."""
+    return any(name.lower() == "sec-gpc" and value == "1" for name, value in (headers or {}).items())
+
+
+def signals(request: ChatRequest) -> dict[str, str]:
+    """The header that answers a signal which somebody between passed on in the body."""
+    return {SIGNALS: HONOURED} if request.data_handling is not None and request.data_handling.gpc else {}
+
+
 def header(model: Model, expires: int | None) -> str:
     """The receipt as a header's value."""
     retained = f"content; until={iso(expires)}" if expires else "none"
@@ -28,9 +46,11 @@ def header(model: Model, expires: int | None) -> str:
     return f"retained={retained}; processor={model.processor}; region={model.region}; training={training}"
 
 
-def body(model: Model, expires: int | None) -> dict[str, Any]:
+def body(model: Model, expires: int | None, *, gpc: bool | None = None) -> dict[str, Any]:
     """The receipt as the field `data_handling` of an answer, for callers that cannot read headers."""
+    signal = {"gpc": HONOURED.partition("; ")[0].removeprefix("gpc="), "sale": False, "sharing": False} if gpc else {}
     return {
+        **signal,
         "retained": "content" if expires else "none",
         "expires_at": expires,
         "processor": model.processor,

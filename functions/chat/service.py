@@ -112,8 +112,9 @@ class Chat:
         started = self.start(request, size, caller, account, timeout, keep=keep, ended=ended)
         now, generation, headers = started.now, started.generation, started.receipt
         head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": started.model.id}
-        told = request.data_handling is not None and request.data_handling.receipt
-        extra = {"data_handling": receipts.body(started.model, started.expires)} if told else {}
+        extra: dict[str, Any] = {}
+        if (asked := request.data_handling) is not None and (asked.receipt or asked.gpc):
+            extra = {"data_handling": receipts.body(started.model, started.expires, gpc=asked.gpc)}
         if not request.stream:
             headers["content-type"] = "application/json"
             return Answer(headers, iter([answers.whole(generation, head, extra)]))
@@ -195,7 +196,7 @@ class Chat:
             disclose=disclose,
         )
         expires = min(expiry(kind, now, ceiling_seconds=ceiling), until or 1 << 62) if handle else None
-        receipt = {receipts.HEADER: receipts.header(model, expires), **told}
+        receipt = {receipts.HEADER: receipts.header(model, expires), **receipts.signals(request), **told}
         started = Started(model, now, handle, generation, receipt, expires, ceiling)
         return started
 

@@ -46,6 +46,7 @@ class DataHandling(BaseModel):
     retention: Literal["none", "history"] | None = None
     ttl_seconds: Annotated[int, Field(ge=60)] | None = None
     receipt: bool | None = None
+    gpc: bool | None = None
 
 
 class ChatRequest(BaseModel):

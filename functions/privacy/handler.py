@@ -18,6 +18,7 @@ from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.identity.service import Identity
 from privacy.portal.places import portal_root
 from privacy.portal.site import respond
+from privacy.public_files import add_public
 from privacy.requests import parse, parse_session, show
 from privacy.service import Rights
 from privacy.webhook_routes import add_recipients
@@ -194,6 +195,7 @@ def openapi() -> Response[str]:
 add_opendsr(app, _dialect, _project)
 add_drp(app, _agents)
 add_recipients(app, _webhooks, _project)
+add_public(app, _root)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -24,7 +24,15 @@ MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy", "RightsMachinePoli
 # Agents of the Data Rights Protocol have tokens of their own.
 AGENTS = {"/v1/data-rights-request", "/v1/data-rights-request/{id}", "/v1/agent/{id}"}
 DIALECTS = {"/.well-known/opendsr.pem", "/v1/privacy/opendsr/v2/discovery", *AGENTS}
-PUBLIC = {"/.well-known/jwks.json", "/health", "/openapi.json", "/v1/leaked-keys", "/v1/privacy/downloads/{token}"}
+PUBLIC = {
+    "/.well-known/gpc.json",
+    "/.well-known/security.txt",
+    "/.well-known/jwks.json",
+    "/health",
+    "/openapi.json",
+    "/v1/leaked-keys",
+    "/v1/privacy/downloads/{token}",
+}
 OPEN = {*PUBLIC, *DIALECTS, *PORTAL}
 
 

@@ -27,6 +27,8 @@ def test_no_processor_has_marketing_as_a_purpose_and_each_has_an_agreement() -> 
     for processor in read_policy("processors")["processors"].values():
         assert set(processor["purposes"]) <= set(purposes)
         assert not any("marketing" in purpose for purpose in processor["purposes"])
+        # what the answer to a Global Privacy Control signal says: nothing is sold or shared
+        assert set(processor["purposes"]) <= {"service", "security", "accountability"}
         assert isinstance(processor["agreement"]["expires"], datetime.date)
         assert processor["training"] is False
 

@@ -16,7 +16,9 @@ from tests.support.scripted_upstream import ScriptedUpstream
 ORIGIN = {"origin": "https://page.example"}
 SAFELISTED = {"cache-control", "content-language", "content-length", "content-type", "expires", "last-modified"}
 """What a page may read without being told so (Fetch standard, "CORS-safelisted response-header name")."""
-OURS = re.compile(r"x-request-id|x-ratelimit-.*|x-should-retry|retry-after.*|data-handling|privacy-policy-version")
+OURS = re.compile(
+    r"x-request-id|x-ratelimit-.*|x-should-retry|retry-after.*|data-handling|privacy-signals|privacy-policy-version"
+)
 
 
 def readable(response: httpx.Response) -> set[str]:
