@@ -178,14 +178,8 @@ class Authorizer:
         count = self._leases.size(key_hash, scope, debit, shape.lease)
         for _ in range(_TRIES):
             attempt = self._plan(parts, key_hash, scope, debit._replace(times=count), now, shape)
-            try:
-                answer = self._store.call("UpdateItem", attempt.update)
-            except AwsError as error:
-                if error.code != "ConditionalCheckFailedException":
-                    raise
-                item = from_item(error.item) if error.item else {}
-            else:
-                item = from_item(answer["Attributes"])
+            admitted, item = self._try(attempt)
+            if admitted:
                 self._remember(parts, key_hash, item, now)
                 self._leases.keep(key_hash, scope, debit._replace(times=count), attempt, item, now, began)
                 return attempt, item, debit
@@ -215,6 +209,17 @@ class Authorizer:
             self._store.call("UpdateItem", heal(self._table, parts.project, dead))
         self._refusals.remember(key_hash, scope, debit, refusal, item, now)
         raise _refused(refusal, item, now, parts.kid)
+
+    def _try(self, attempt: Plan) -> tuple[bool, Mapping[str, Any]]:
+        """Whether the update was done, and the item: after it, or as it stood."""
+        try:
+            return True, from_item(self._store.call("UpdateItem", attempt.update)["Attributes"])
+        except AwsError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+            item = from_item(error.item) if error.item else {}
+        # With its own slot in it, it was done before: the answer was lost, and the client sent it again.
+        return attempt.slot in item.get("inf", ()), item
 
     def _plan(self, parts: KeyParts, key_hash: bytes, scope: str, debit: Debit, now: float, shape: Shape) -> Plan:
         stale, dead = self._stale.get(parts.project, ((), frozenset()))

@@ -41,7 +41,7 @@ class FakeProjects:
         def value(token: str) -> Any:
             return values[token] if token.startswith(":") else self._at(item, token, names)
 
-        python = condition.replace(" AND ", " and ").replace(" OR ", " or ")
+        python = condition.replace(" AND ", " and ").replace(" OR ", " or ").replace("NOT ", "not ")
         python = re.sub(r"attribute_not_exists\(([^)]+)\)", lambda m: str(value(m[1]) is None), python)
         python = re.sub(r"attribute_exists\(([^)]+)\)", lambda m: str(value(m[1]) is not None), python)
         python = re.sub(r"contains\((\S+), (\S+)\)", lambda m: str(value(m[2]) in (value(m[1]) or ())), python)
@@ -55,7 +55,7 @@ class FakeProjects:
             return str({"=": left == right, ">=": left >= right, "<": left < right, ">": left > right}[match[2]])
 
         python = re.sub(r"([#:\w.]+) (>=|=|<|>) ([#:\w.]+)", compare, python)
-        assert re.fullmatch(r"(True|False|and|or|[ ()])*", python), python
+        assert re.fullmatch(r"(True|False|and|or|not|[ ()])*", python), python
         return bool(eval(python))
 
     @staticmethod

@@ -149,9 +149,11 @@ def plan(
         conditions.append("st = :A")
     if debit.kind == "chat" and shape.slots:
         slot = new_slot(slot_deadline)
-        values |= {":rid": to_av(frozenset({slot})), ":none": to_av(0)}
+        values |= {":rid": to_av(frozenset({slot})), ":slot": to_av(slot), ":none": to_av(0)}
         expression += " ADD inf :rid"
         conditions.append("(attribute_not_exists(inf) OR size(inf) < conc OR conc = :none)")
+        # Sent again because its answer was lost, the update finds its own slot and debits nothing twice.
+        conditions.append("NOT contains(inf, :slot)")
     elif debit.kind == "chat" or debit.times > 1:
         values[":none"] = to_av(0)
         conditions.append("conc = :none")
