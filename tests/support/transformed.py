@@ -38,10 +38,13 @@ SIGNING_KEY = "SigningKey"
 """moto's CloudFormation ignores a key's KeySpec, so this one becomes a parameter as well: its ARN."""
 
 
+MACHINE_ARN = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${AWS::StackName}-"
+
+
 def without_api() -> str:
     """The transformed template as JSON for moto, less what it cannot build: the REST API and what hangs on it,
-    bucket policies, the state machine (it would ignore the definition's file), and secrets, which become parameters
-    of the same names."""
+    bucket policies, the state machines (it would ignore the definition's file; their names are fixed, so what refers to
+    one has its ARN), and secrets, which become parameters of the same names."""
     template = transformed()
     gone = (
         "AWS::ApiGateway::",
@@ -58,8 +61,13 @@ def without_api() -> str:
     template["Parameters"].update({name: {"Type": "String"} for name in (*SECRETS, SIGNING_KEY)})
     for name in ("BaseUrl", "PortalUrl", "ErasureMachine", "ExportMachine"):
         del template["Outputs"][name]
-    arn = json.dumps({"Fn::GetAtt": [SIGNING_KEY, "Arn"]})
-    return json.dumps(template).replace(arn, json.dumps({"Ref": SIGNING_KEY}))
+    text = json.dumps(template).replace(
+        json.dumps({"Fn::GetAtt": [SIGNING_KEY, "Arn"]}), json.dumps({"Ref": SIGNING_KEY})
+    )
+    for machine in ("erasure", "export"):
+        named = {"Fn::Sub": MACHINE_ARN + machine}
+        text = text.replace(json.dumps({"Ref": f"{machine.title()}Machine"}), json.dumps(named))
+    return text
 
 
 __all__ = ["REGION", "ROOT", "SECRETS", "SIGNING_KEY", "source", "transformed", "without_api"]
