@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.e2e.local_stack import LocalStack, RunningStack
+from tests.e2e.person import Person
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,3 +23,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     with LocalStack(tmp_path_factory.mktemp("stack")).start() as running:
         yield running
         assert running.stop() == 0, running.errors
+
+
+@pytest.fixture
+def person(stack: RunningStack) -> Iterator[Callable[[str], Person]]:
+    """Makes people; their connections end with the test."""
+    made: list[Person] = []
+
+    def make(name: str) -> Person:
+        made.append(Person(stack, name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.http.close()
