@@ -103,6 +103,7 @@ def test_a_reused_connection_that_dies_under_the_request_is_replaced_once(stub: 
         refusal("InternalServerError", 500),
         refusal("ProvisionedThroughputExceededException"),
         refusal("ThrottlingException"),
+        refusal("TransactionConflictException"),
         Reply(429),
         Drop(),
         Chunks((b'{"half":',), cut=True),

@@ -40,6 +40,7 @@ _THROTTLED = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",  # a transaction holds the item, for milliseconds: nothing was written
         "TransactionInProgressException",
     }
 )
