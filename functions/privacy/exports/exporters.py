@@ -27,6 +27,7 @@ from chatapi.store.keys import (
     chunk_attribute,
     completion_of,
     date_of,
+    kind_of,
     locator_pk,
     recipient_of,
     subject_pk,
@@ -97,14 +98,15 @@ def _held(ports: Ports, scope: Scope) -> Values:
     for subject in scope.case.subjects:
         pk = subject_pk(scope.case.project, subject, HOLD)
         found = rows(ports.records, pk)
-        for (case, _), group in groupby(found, key=lambda row: tuple(row["sk"].split("#")[:2])):
-            chunks = list(group)
+        for name, group in groupby(found, key=lambda row: str(row["sk"].rpartition("#")[0])):
+            case, chunks = name.partition("#")[0], list(group)
             try:
                 handle = ports.vault.reader(scope.case.project, "hold_" + case, 1)
             except SubjectErased:
                 continue  # the hold has ended while we read
+            body, kind = _joined(handle, pk, chunks), kind_of(chunks[0]["origin"])
             yield {
-                **json.loads(_joined(handle, pk, chunks)),
+                **(json.loads(body) if kind == "completion" else {"kind": kind, "data": _value(body)}),
                 "kept_under": chunks[0]["hold"],
                 "expires_at": chunks[0]["ttl"],
             }

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from chatapi.catalogue import expiry, read_policy
 from chatapi.store.cases import COMPLETED, Case
+from chatapi.store.holds import sealed_anew
 from chatapi.store.items import Item
 from chatapi.store.keys import (
     COMPLETION,
@@ -17,15 +18,17 @@ from chatapi.store.keys import (
     completion_of,
     held_sk,
     locator_pk,
+    record_sk,
     subject_pk,
 )
+from chatapi.store.sealed import attribute, chunks_of
 from chatapi.vault import SubjectErased
 from privacy.tasks.erasers import erasers, in_place, pages
 from privacy.tasks.ports import NotReady, Ports, ResidueFound, Result, UnknownRecipient
 
 
 def keep_held(ports: Ports, case: Case) -> Result:
-    """Seal the completions that a hold names under a key of the case, so that they outlive the subject's key."""
+    """Seal what a hold names and the subject's key encrypts under a key of the case, so that it outlives that key."""
     if not case.destroying:
         return {}
     held = 0
@@ -33,42 +36,60 @@ def keep_held(ports: Ports, case: Case) -> Result:
         kept = in_place(case)
         for page in pages(ports.records, subject_pk(case.project, subject, UNDATED)):
             held += sum(row["kind"] in kept for row in page)
-        holds = [hold for hold in case.get("holds", ()) if "completion" in hold["kinds"] and hold["subject"] == subject]
-        if holds and subject in case.get("canary"):
+        longest: dict[str, Item] = {}
+        for hold in sorted(case.get("holds", ()), key=lambda hold: int(hold["expires"])):
+            if hold["subject"] == subject:
+                longest |= dict.fromkeys(filter(sealed_anew, hold["kinds"]), hold)
+        if longest and subject in case.get("canary"):
             try:
-                held += _reseal(ports, case, subject, max(holds, key=lambda hold: hold["expires"]))
+                held += _reseal(ports, case, subject, longest)
             except SubjectErased:
                 return {}  # a former run came further: what is held was sealed, and counted, before the key went
     ports.cases.note(case, held=held)
     return {}
 
 
-def _reseal(ports: Ports, case: Case, subject: str, hold: Item) -> int:
+def _reseal(ports: Ports, case: Case, subject: str, holds: dict[str, Item]) -> int:
+    """Seal what `holds` (by kind) keep anew, record by record; how many rows that makes."""
     reader = ports.vault.reader(case.project, subject, case.get("generations")[subject])
     writer = ports.vault.writer(case.project, "hold_" + case.id, key=reader.tenant_key)
     source, target = subject_pk(case.project, subject, reader.generation), subject_pk(case.project, subject, HOLD)
-    ttl = min(hold["expires"], expiry("held", case.created))
     count = 0
-    for completion_id, rows in _completions(ports, source):
-        locator = ports.records.get(locator_pk(case.project), completion_id)
-        if locator is None or locator["chunks"] != len(rows):
-            continue  # expired, or a write that was cut off: nobody could ever read it
-        for index, row in enumerate(rows):
-            attribute = chunk_attribute(index, len(rows))
-            sk = held_sk(case.id, completion_id, index)
-            plain = reader.open("records", source, row["sk"], attribute, 1, row["body"])
-            body = writer.seal("records", target, sk, attribute, 1, plain)
-            item = {"pk": target, "sk": sk, "kind": "held", "body": body, "hold": hold["hold"], "origin": row["sk"]}
-            ports.records.put({**item, "ttl": ttl})
-            count += 1
+    for kind, hold in sorted(holds.items()):
+        ttl = min(hold["expires"], expiry("held", case.created))
+        for name, rows, bound in _completions(ports, source) if kind == "completion" else _records(ports, source, kind):
+            for index, (row, place) in enumerate(zip(rows, bound, strict=True)):
+                plain = reader.open("records", source, row["sk"], place, row.get("rev", 1), row["body"])
+                sk = held_sk(case.id, name, index)
+                body = writer.seal("records", target, sk, chunk_attribute(index, len(rows)), 1, plain)
+                item = {"pk": target, "sk": sk, "kind": "held", "body": body, "hold": hold["hold"], "origin": row["sk"]}
+                ports.records.put({**item, "ttl": ttl})
+                count += 1
     return count
 
 
-def _completions(ports: Ports, pk: str) -> Iterator[tuple[str, list[Item]]]:
-    """Completion by completion, each with all its chunks."""
+Whole = tuple[str, list[Item], list[str]]
+"""A record's name, its rows in order, and what each is bound to. Expired and torn ones are left out."""
+
+
+def _completions(ports: Ports, pk: str) -> Iterator[Whole]:
     rows = (row for page in pages(ports.records, pk, COMPLETION) for row in page)
-    for completion_id, chunks in groupby(rows, key=lambda row: completion_of(row["sk"])[0]):
-        yield completion_id, list(chunks)
+    for name, chunks in groupby(rows, key=lambda row: completion_of(row["sk"])[0]):
+        whole = list(chunks)
+        locator = ports.records.get(locator_pk(pk.split("#")[1]), name)
+        if locator is not None and locator["chunks"] == len(whole):
+            yield name, whole, [chunk_attribute(index, len(whole)) for index in range(len(whole))]
+
+
+def _records(ports: Ports, pk: str, kind: str) -> Iterator[Whole]:
+    for page in pages(ports.records, pk, record_sk(kind, "")):
+        for head in page:
+            if "chunks" not in head or head["ttl"] <= ports.now():
+                continue
+            rest = ports.records.query(pk, chunks_of(head)) if head["chunks"] > 1 else []
+            if len(rest) == head["chunks"] - 1:
+                rows = [head, *rest]
+                yield head["sk"], rows, [attribute(head, index) for index in range(len(rows))]
 
 
 def destroy(ports: Ports, case: Case) -> Result:

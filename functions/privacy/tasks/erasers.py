@@ -10,6 +10,7 @@ from typing import Protocol
 from chatapi.catalogue import Kind, catalogue
 from chatapi.store.cases import Case
 from chatapi.store.days import forget
+from chatapi.store.holds import sealed_anew
 from chatapi.store.items import Item, Key, Table
 from chatapi.store.keys import ALIAS, UNDATED, alias_sk, located_id, locator_pk, subject_pk
 from chatapi.vault import SubjectErased
@@ -165,8 +166,8 @@ class Exports:
 
 
 def in_place(case: Case) -> frozenset[str]:
-    """The kinds whose rows a hold keeps where they are; completions are kept by sealing them anew."""
-    return frozenset(kind for hold in case.get("holds", ()) for kind in hold["kinds"]) - {"completion"}
+    """The kinds whose rows a hold keeps where they are; encrypted ones are kept by sealing them anew."""
+    return frozenset(kind for hold in case.get("holds", ()) for kind in hold["kinds"] if not sealed_anew(kind))
 
 
 _ERASERS: dict[str, Eraser] = {

@@ -19,7 +19,7 @@ from chatapi.store.cases import COMPLETED, RELEASE, Case, NotAllowed
 from chatapi.store.days import forget
 from chatapi.store.holds import Holds
 from chatapi.store.items import Item, Key
-from chatapi.store.keys import HOLD, UNDATED, held_case_sk, open_pk, subject_pk
+from chatapi.store.keys import HOLD, UNDATED, held_case_sk, kind_of, open_pk, subject_pk
 from chatapi.vault import State
 from privacy.tasks.certify import issue_once
 from privacy.tasks.erasers import began_before, in_place, pages
@@ -71,7 +71,8 @@ def _held(ports: Ports, case: Case, subject: str) -> Iterator[tuple[str, list[It
     """What this case left standing under its holds, by the kind that was held: sealed copies, and rows in place."""
     copies = subject_pk(case.project, subject, HOLD)
     for page in pages(ports.records, copies, case.id + "#"):
-        yield "completion", page
+        for kind in sorted({kind_of(row["origin"]) for row in page}):
+            yield kind, [row for row in page if kind_of(row["origin"]) == kind]
     places = subject_pk(case.project, subject, UNDATED)
     kinds, until = in_place(case), case.get("inventory")["at"]
     for page in pages(ports.records, places):

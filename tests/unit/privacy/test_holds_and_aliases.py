@@ -43,6 +43,45 @@ def test_held_completions_are_sealed_under_a_key_of_the_case(world: World) -> No
     )
 
 
+@pytest.mark.parametrize("kind", ["conversation", "item", "response", "contact"])
+def test_every_encrypted_kind_is_held_under_a_key_of_the_case_and_ends_with_it(world: World, kind: str) -> None:
+    # given records of every kind, updated ones and large ones, of which one kind is held
+    handle = world.kept.writer(PROJECT, ALICE)
+    bodies = {}
+    for one in ("conversation", "item", "response", "contact"):
+        parent = "conv_1" if one == "item" else ""
+        small, large = world.kept.put(handle, one, [(one + "1", b'"a"'), (one + "2", b"x" * 800_000)], parent=parent)
+        small = world.kept.update(handle, small, b'"b"')
+        bodies[one] = [small.body, large.body]
+    torn = world.kept.put(handle, kind, [("torn", b"x" * 800_000)])[0]
+    del world.records.rows[next(key for key in world.records.rows if "#torn#" in str(key[1]))]
+    world.hold(kinds=(kind,))
+    case = world.case()
+    # when
+    world.erase(case)
+    # then they alone open, with the case's key
+    pk, reader = subject_pk(PROJECT, ALICE, HOLD), world.vault.reader(PROJECT, "hold_" + case.id, 1)
+    rows = world.records.query(pk)
+    parts: dict[str, list[dict[str, object]]] = {}
+    for row in rows:
+        parts.setdefault(row["sk"].rpartition("#")[0], []).append(row)
+    opened = [
+        b"".join(
+            reader.open("records", pk, str(row["sk"]), chunk_attribute(index, len(chunks)), 1, bytes(row["body"]))  # type: ignore[call-overload]
+            for index, row in enumerate(chunks)
+        )
+        for chunks in parts.values()
+    ]
+    assert (opened, torn.kind) == (bodies[kind], kind)
+    assert {pk for pk, _ in world.rows_of(ALICE)} == {pk}
+    assert world.outcomes(case)["records"][-1] == ("held", 4)
+    # and are gone when the hold is over
+    world.clock.advance(11 * 86400)
+    world.erase(case)
+    assert world.again(case).status == "completed"
+    assert world.rows_of(ALICE) == []
+
+
 def test_rows_without_ciphertext_are_held_where_they_are(world: World) -> None:
     world.store()
     world.hold(kinds=("day",))

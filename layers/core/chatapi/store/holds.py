@@ -22,10 +22,15 @@ class HoldError(Exception):
 
 
 def holdable(name: str) -> bool:
-    """Whether rows of a kind can outlive an erasure. What is under the subject's key dies with it, unless the workflow
-    knows how to seal it anew, as it does completions."""
+    """Whether rows of a kind can outlive an erasure: what is deleted otherwise, and theirs to see.
+    What lies under the subject's key is sealed anew (`sealed_anew`), the rest stays where it is."""
     kind = catalogue().kinds.get(name)
-    return bool(kind and kind.erase == "delete" and kind.export and (not kind.encrypted or name == "completion"))
+    return bool(kind and kind.erase == "delete" and kind.export)
+
+
+def sealed_anew(name: str) -> bool:
+    """Whether rows of a kind die with the subject's key, so that a hold keeps them under a key of the case."""
+    return bool(catalogue().kinds[name].encrypted)
 
 
 class Holds:

@@ -10,7 +10,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 s#{project}#{subject}#-              alias#{subject}
                 s#{project}#{subject}#-              idempotency#{digest}
                 s#{project}#{subject}#-              allowance
-                s#{project}#{subject}#hold           {case}#{id}#{chunk}         rows kept under a legal hold
+                s#{project}#{subject}#hold           {case}#{record}#{chunk}     rows kept under a legal hold
                 l#{project}                          {id}                        locators
                 u#{project}                          {date}                      remainders
     Requests    r#{project}                          {case}
@@ -107,9 +107,15 @@ def idempotency_sk(digest: str) -> str:
     return IDEMPOTENCY + digest
 
 
-def held_sk(case: str, completion_id: str, index: int) -> str:
-    """The sort key of a chunk of a completion that a legal hold keeps."""
-    return f"{case}#{completion_id}#{index:04d}"
+def kind_of(sk: str) -> str:
+    """The kind of a row of a generation, from its sort key."""
+    return sk.partition("#")[0]
+
+
+def held_sk(case: str, origin: str, index: int) -> str:
+    """The sort key of a chunk of what a legal hold keeps. `origin` is the record's name: a completion's id, or the sort
+    key of another record's head."""
+    return f"{case}#{origin}#{index:04d}"
 
 
 def locator_pk(project: str) -> str:
