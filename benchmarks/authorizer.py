@@ -56,6 +56,7 @@ def measure() -> dict[str, float]:
                 raise SystemExit("a forged key was let in")
 
         mine, theirs = world.cpu_seconds(ours, bare)
+        forged()  # a warm function has the day's salt of its signals (docs/abuse.md)
         servers.calls()
         (refusal,) = world.cpu_seconds(forged)
         if servers.calls():

@@ -25,13 +25,13 @@ def _vault(text: str, name: str) -> dict[str, Figure]:
 
 
 FIGURES: dict[str, Figure] = {
-    "chat.cpu_ms": Figure("CPU of an unstored chat of 20 tokens: authorizer and chat function", 2.5),
-    "chat.per_token_us": Figure("CPU of one more streamed token"),
+    "chat.cpu_ms": Figure("CPU of an unstored chat of 20 tokens: authorizer and chat function", 1.2),
+    "chat.per_token_us": Figure("CPU of one more streamed token", 30),
     "chat.calls.dynamodb": Figure("DynamoDB calls of an unstored chat, warm", 3),
     "chat.calls.kms": Figure("KMS calls of an unstored chat, warm", 0),
     "chat.stored.calls.dynamodb": Figure("DynamoDB calls of a stored chat, warm", 6),
     "chat.stored.calls.kms": Figure("KMS calls of a stored chat, warm", 0),
-    "chat.first_token_added_ms": Figure("time to the first token beyond the provider's own, through the edge", 60),
+    "chat.first_token_added_ms": Figure("time to the first token beyond the provider's own, through the edge", 10),
     "authorizer.cpu_ms": Figure("CPU of a decision"),
     "authorizer.vs_bare_update": Figure("the same, to boto3's UpdateItem alone", 0.5),
     "authorizer.forged_key_us": Figure("CPU of refusing a forged key, without any call", 30),
@@ -40,6 +40,7 @@ FIGURES: dict[str, Figure] = {
     "authorizer.calls_at_ten_times": Figure("the same, at ten times the requests a minute that are allowed", 0.15),
     "authorizer.memory_mb": Figure("peak resident memory of a warm authorizer", 40),
     "import.authorizer_vs_boto3": Figure("CPU of a fresh authorizer with its clients, to boto3 with one client", 0.35),
+    "import.chat_vs_boto3": Figure("CPU of a fresh chat function with its clients, to the same", 0.65),
     "import.authorizer_ms": Figure("CPU of a fresh process: the authorizer, clients made"),
     "import.chat_ms": Figure("CPU of a fresh process: the chat function, clients made"),
     "import.privacy_ms": Figure("CPU of a fresh process: the privacy function, clients made"),

@@ -31,7 +31,7 @@ def measure() -> dict[str, float]:
                     milliseconds[name].append(spent)
     medians = {name: statistics.median(spent) for name, spent in milliseconds.items()}
     return {
-        "import.authorizer_vs_boto3": medians["authorizer"] / medians["boto3"],
+        **{f"import.{name}_vs_boto3": medians[name] / medians["boto3"] for name in ("authorizer", "chat")},
         **{f"import.{name}_ms": medians[name] for name in ("authorizer", "chat", "privacy")},
     }
 

@@ -35,7 +35,7 @@ def settings(function: str, model_url: str = "http://127.0.0.1:9/v1") -> dict[st
     shared = template()["Globals"]["Function"]["Environment"]["Variables"]
     own = template()["Resources"][function]["Properties"].get("Environment", {}).get("Variables", {})
     return {
-        **{name: f"bench-{name.lower()}" for name in {**shared, **own}},
+        **{name: _value(name, value) for name, value in {**shared, **own}.items()},
         "STAGE": "local",
         **({"DEAREST_PRICE": "150000 50000 300000"} if "DEAREST_PRICE" in own else {}),
         **({"MODEL_URL": model_url} if "MODEL_URL" in own else {}),
@@ -46,6 +46,13 @@ def settings(function: str, model_url: str = "http://127.0.0.1:9/v1") -> dict[st
         "AWS_SESSION_TOKEN": "t" * 700,  # a role's token is about that long, and is signed
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def _value(name: str, value: Any) -> str:
+    """A parameter's default, which may be a number; else a name."""
+    parameters = template()["Parameters"]
+    given = parameters.get(value["Ref"]) if isinstance(value, dict) and "Ref" in value else None
+    return str(given.get("Default", "")) if given else f"bench-{name.lower()}"
 
 
 def enter(stubs: Stubs) -> None:
@@ -102,7 +109,11 @@ def authorizer_event(body: str, key: str = KEY) -> dict[str, Any]:
         "queryStringParameters": None,
         "pathParameters": None,
         "stageVariables": None,
-        "requestContext": {"requestId": "00000000-0000-0000-0000-000000000000", "stage": "live"},
+        "requestContext": {
+            "requestId": "00000000-0000-0000-0000-000000000000",
+            "stage": "live",
+            "identity": {"sourceIp": "203.0.113.7"},
+        },
     }
 
 

@@ -63,6 +63,7 @@ class Signals:
         self._table: Table | None = None
         self._clock = clock
         self._salt: tuple[str, bytes] = ("", b"")
+        self._begins = float("-inf")  # of the salt's day
         self._counts: dict[tuple[str, str], Counter[str]] = {}
         self._flushed = clock.monotonic()
         self._rests_until = float("-inf")
@@ -81,13 +82,19 @@ class Signals:
             log_error("signals_failed", error, function="authorizer", code=getattr(error, "code", None))
 
     def _count(self, failure: str, address: str, agent: str | None) -> None:
-        date = day_of(self._clock.now())
-        if self._salt[0] != date:
+        now = self._clock.now()
+        if not self._begins <= now < self._begins + DAY:  # a flood asks often: the date is written out once a day
+            date = day_of(now)
             self._salt = (date, self._salt_of(date))
-        row = (date, hashed(self._salt[1], address))
-        if row not in self._counts and len(self._counts) >= MOST_ADDRESSES:
-            row = (date, OTHERS)
-        self._counts.setdefault(row, Counter()).update(("n_" + failure, "c_" + client_class(agent)))
+            self._begins = now - now % DAY
+        row = (self._salt[0], hashed(self._salt[1], address))
+        counts = self._counts.get(row)
+        if counts is None:
+            if len(self._counts) >= MOST_ADDRESSES:
+                row = (self._salt[0], OTHERS)
+            counts = self._counts.setdefault(row, Counter())
+        counts["n_" + failure] += 1
+        counts["c_" + client_class(agent)] += 1
 
     def _store(self) -> Table:
         if self._table is None:
