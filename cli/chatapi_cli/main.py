@@ -28,7 +28,6 @@ from chatapi_cli.target import TargetError, find
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Operate a ChatAPI stack, and verify what it signed.\n\n"
     "Which stack: --stack NAME on AWS; else the local one, by .local/stack.json or the file that CHATAPI_STACK_FILE "
@@ -81,14 +80,14 @@ def show(record: dict[str, object], as_json: bool) -> None:
 @projects_app.command("create")
 def projects_create(
     name: Annotated[str, typer.Option(help="A name for people.")],
-    rpm: Annotated[int, typer.Option(min=1, help="Requests a minute.")] = Limits.rpm,
-    tpm: Annotated[int, typer.Option(min=1, help="Tokens a minute.")] = Limits.tpm,
-    rpd: Annotated[int, typer.Option(min=1, help="Requests a day.")] = Limits.rpd,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute.")] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="Tokens a minute.")] = None,
+    rpd: Annotated[int | None, typer.Option(min=1, help="Requests a day.")] = None,
     concurrency: Annotated[
-        int, typer.Option(min=0, max=1000, help="Chats at the same time; 0: any number.")
-    ] = Limits.conc,
-    tpmo: Annotated[int, typer.Option(min=1, help="Tokens a month.")] = Limits.tpmo,
-    prm: Annotated[int, typer.Option(min=1, help="Data-rights requests a minute.")] = Limits.prm,
+        int | None, typer.Option(min=0, max=1000, help="Chats at the same time; 0: any number.")
+    ] = None,
+    tpmo: Annotated[int | None, typer.Option(min=1, help="Tokens a month.")] = None,
+    prm: Annotated[int | None, typer.Option(min=1, help="Data-rights requests a minute.")] = None,
     spend: Annotated[float | None, typer.Option(min=0.000001, help="USD a month, e.g. 25 or 0.50.")] = None,
     lease: Annotated[
         int, typer.Option(min=0, max=MAX_LEASE, help="Requests debited at once, with --concurrency 0 alone.")
@@ -105,20 +104,22 @@ def projects_create(
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a project and its first key. The key is printed this once."""
+    """Create a project and its first key, which is printed this once. A limit that is not given is the stage's
+    (policy/limits.toml)."""
     target = find(stack)
     if region not in ("", target.region):
         raise ProjectError(f"this stack is in {target.region}; create the project on the stack of its home region")
     if contact and not is_address(contact):
         raise NoAddress
-    limits = Limits(
+    limits = Limits.of_stage(
+        target.output("Stage"),
         rpm=rpm,
         tpm=tpm,
         rpd=rpd,
         conc=concurrency,
         tpmo=tpmo,
         prm=prm,
-        smo=Limits.smo if spend is None else micro_usd(spend),
+        smo=None if spend is None else micro_usd(spend),
         lease=lease,
         urpm=user_rpm,
         utpm=user_tpm,

@@ -29,6 +29,9 @@ class Target:
             Catalogued(MemoryTable(None), "projects"), mint=b"m" * 32, pepper=b"p" * 32, clock=SystemClock()
         )
 
+    def output(self, name: str) -> str:
+        return {"Stage": "local"}[name]
+
     def projects(self) -> Projects:
         return self._projects
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 import chatapi_cli.main
 from authorizer.service import Authorizer
-from chatapi.catalogue import Catalogued
+from chatapi.catalogue import Catalogued, read_policy
 from chatapi.clock import FixedClock, SystemClock
 from chatapi.grants import Grant
 from chatapi.keys import check_key
@@ -29,6 +29,10 @@ class FakeTarget:
 
     table: MemoryTable = field(default_factory=lambda: MemoryTable(None))
     region: str = "eu-central-1"
+    stage: str = "local"
+
+    def output(self, name: str) -> str:
+        return {"Stage": self.stage}[name]
 
     def projects(self) -> Projects:
         return Projects(Catalogued(self.table, "projects"), mint=MINT, pepper=PEPPER, clock=SystemClock())
@@ -50,6 +54,17 @@ def created(*words: str) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
     made: dict[str, Any] = json.loads(result.output)
     return made
+
+
+@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
+def test_what_is_not_given_is_the_stages(target: FakeTarget, stage: str) -> None:
+    # given a stack of a stage, when a project is created with one limit of its own
+    target.stage = stage
+    item = target.table.rows["p#" + created("--rpm", "7")["project_id"], None]
+    # then the others are those of policy/limits.toml
+    defaults = read_policy("limits")[stage]
+    assert defaults.keys() >= {"rpm", "tpm", "rpd", "tpmo", "conc", "prm"}
+    assert {name: item[name] for name in defaults} == {**defaults, "rpm": 7}
 
 
 def test_a_project_is_created_with_its_limits_and_a_key_that_opens_it(target: FakeTarget) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatapi.catalogue import read_policy
 from chatapi.limits.windows import NO_LIMIT
 
 MAX_LEASE = 8
@@ -25,6 +26,11 @@ class Limits:
     lease: int = 0
     urpm: int = 0
     utpm: int = 0
+
+    @classmethod
+    def of_stage(cls, stage: str, **given: int | None) -> Limits:
+        """The defaults of a stage (policy/limits.toml) with what is given on top. KeyError: no such stage."""
+        return cls(**read_policy("limits")[stage] | {name: value for name, value in given.items() if value is not None})
 
     def checked(self) -> dict[str, int]:
         """As they are kept: what is optional only where it is given. ValueError where one is none."""
