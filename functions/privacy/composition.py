@@ -12,8 +12,10 @@ from chatapi.kms_signer import KmsSigner
 from chatapi.outbound import Outbound
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
+from chatapi.store.consents import Consents
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.webhooks import Webhooks
+from privacy.consents import Choices
 from privacy.downloads import Links
 from privacy.executions import StepFunctions
 from privacy.objects import S3Downloads
@@ -53,3 +55,10 @@ def compose_recipients() -> Recipients:
     rows = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
     webhooks = Webhooks(Catalogued(rows, "requests"), lambda: secrets.get(setting("WEBHOOK_SECRET")))
     return Recipients(webhooks, outbound(), clock)
+
+
+def compose_consents(rights: Rights) -> Choices:
+    """The data subjects' choices, from the environment."""
+    here, clock = region(), SystemClock()
+    rows = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
+    return Choices(Consents(Catalogued(rows, "requests")), clock, rights.pseudonym)

@@ -11,6 +11,8 @@ from aws_lambda_powertools.event_handler import Response
 from chatapi.buffered import JSON, answered, body_of, resolver
 from chatapi.errors import AddressNotAllowed, Forbidden, NotFound
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
+from privacy.consent_routes import add_consents
+from privacy.consents import Choices
 from privacy.dialects.drp import Drp
 from privacy.dialects.drp_routes import add_drp
 from privacy.dialects.opendsr import OpenDsr
@@ -32,6 +34,7 @@ _identity: Identity | None = None
 _opendsr: OpenDsr | None = None
 _drp: Drp | None = None
 _recipients: Recipients | None = None
+_consents: Choices | None = None
 
 
 def _service() -> Rights:
@@ -82,6 +85,16 @@ def _webhooks() -> Recipients:
 
         _recipients = compose_recipients()
     return _recipients
+
+
+def _choices() -> Choices:
+    """The data subjects' choices, over the same service."""
+    global _consents  # noqa: PLW0603 - one instance per process is what a warm function is
+    if _consents is None:
+        from privacy.composition import compose_consents
+
+        _consents = compose_consents(_service())
+    return _consents
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
@@ -195,6 +208,7 @@ def openapi() -> Response[str]:
 add_opendsr(app, _dialect, _project)
 add_drp(app, _agents)
 add_recipients(app, _webhooks, _project)
+add_consents(app, _choices, _project)
 add_public(app, _root)
 
 

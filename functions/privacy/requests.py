@@ -14,7 +14,7 @@ from privacy.tasks.outcomes import public
 
 MAX_BODY_BYTES = 16 * 1024
 OFFERED = ("access", "portability", "erasure")
-_FIELDS = frozenset({"type", "subject", "user", "owner"})
+_FIELDS = frozenset({"type", "subject", "user", "owner", "purpose", "state"})
 
 
 class _Strict(BaseModel):
@@ -53,6 +53,14 @@ class SessionRequest(_Strict):
     subject: Subject
 
 
+class Choice(_Strict):
+    """The body of `POST /v1/privacy/consents`."""
+
+    subject: Subject
+    purpose: Annotated[str, Field(max_length=64)]
+    state: Annotated[str, Field(max_length=16)]
+
+
 _Model = TypeVar("_Model", bound=_Strict)
 
 
@@ -69,8 +77,13 @@ def parse(body: bytes) -> PrivacyRequest:
 
 
 def parse_session(body: bytes) -> SessionRequest:
-    """Whom a portal link is for; refusals as those of `parse`."""
+    """Whom a portal link, or a question about consents, is for; refusals as those of `parse`."""
     return _parsed(SessionRequest, body)
+
+
+def parse_choice(body: bytes) -> Choice:
+    """What a data subject chose; refusals as those of `parse`."""
+    return _parsed(Choice, body)
 
 
 def _parsed(model: type[_Model], body: bytes) -> _Model:

@@ -152,6 +152,11 @@ def test_nothing_a_user_sent_is_found_outside_its_ciphertext(functions: InProces
         assert status == 400
         assert not CANARIES["user"].found_in(body)
     subject = {"user": CANARIES["user"].text}
+    for purpose, expected in (("marketing", 200), (CANARIES["user"].text, 400)):
+        choice = {"subject": subject, "purpose": purpose, "state": "withdrawn"}
+        status, body = attempt(functions, haul, key, "POST", "/v1/privacy/consents", choice)
+        assert status == expected, body
+        assert not CANARIES["user"].found_in(body)
     request = {"type": "erasure", "subject": subject}
     status, body = attempt(functions, haul, key, "POST", "/v1/privacy/requests", request)
     assert status == 202, body

@@ -55,6 +55,7 @@ ROOTS = (
     ("privacy.clock", "_ports"),
     ("privacy.dialects.follow_handler", "_ports"),
     ("privacy.handler", "_drp"),
+    ("privacy.handler", "_consents"),
     ("privacy.handler", "_recipients"),
     ("privacy.handler", "_opendsr"),
     ("privacy.intake.handler", "_ports"),

@@ -37,6 +37,17 @@ def test_every_purpose_has_a_legal_basis() -> None:
     assert all("Art. 6" in purpose["basis"] for purpose in read_policy("purposes")["purposes"].values())
 
 
+def test_nothing_is_processed_for_an_optional_purpose_and_each_is_off() -> None:
+    purposes = read_policy("purposes")["purposes"]
+    optional = {name for name, purpose in purposes.items() if purpose["optional"]}
+    assert optional == {"analytics", "improvement", "marketing"}
+    assert all(purposes[name]["default"] == "off" and purposes[name]["today"] == "nothing" for name in optional)
+    assert not optional & {kind.purpose for kind in catalogue().kinds.values()}
+    for processor in read_policy("processors")["processors"].values():
+        assert not optional & set(processor["purposes"])
+    assert all(purpose["reason"] for name, purpose in purposes.items() if name not in optional)
+
+
 def test_every_model_names_a_processor_of_the_register() -> None:
     processors = read_policy("processors")["processors"]
     assert all(model["processor"] in processors for model in read_policy("models")["models"].values())

@@ -26,6 +26,7 @@ from chatapi.store.keys import (
     UNDATED,
     chunk_attribute,
     completion_of,
+    consent_pk,
     date_of,
     kind_of,
     locator_pk,
@@ -35,6 +36,7 @@ from chatapi.store.keys import (
 from chatapi.store.records import Records
 from chatapi.store.sealed import Record
 from chatapi.vault import State, SubjectErased, SubjectHandle
+from privacy.consents import record as consent_record
 from privacy.exports.archive import Archive, cell
 from privacy.exports.ports import Ports
 from privacy.requests import show
@@ -165,6 +167,11 @@ def _holds(ports: Ports, scope: Scope) -> Values:
             yield {"id": hold["sk"], **named, "in_force": hold["expires"] > ports.now()}
 
 
+def _consents(ports: Ports, scope: Scope) -> Values:
+    for subject in scope.case.subjects:
+        yield from map(consent_record, rows(ports.requests, consent_pk(scope.case.project, subject)))
+
+
 def _lines(name: str, what: str, read: Callable[[Ports, Scope], Values]) -> Callable[[Ports, Scope, Archive], int]:
     return lambda ports, scope, archive: archive.lines(name, what, read(ports, scope))
 
@@ -200,6 +207,7 @@ _EXPORTERS: dict[str, Exporter] = {
     "day": _day_table,
     "held": _lines("held.jsonl", "What is kept of an earlier erasure under a legal hold.", _held),
     "case": _lines("requests.jsonl", "Your own data-rights requests.", _cases),
+    "consent": _lines("consents.jsonl", "What you allowed and refused, purpose by purpose.", _consents),
     "hold": _lines("holds.jsonl", "Legal holds on your data.", _holds),
 }
 

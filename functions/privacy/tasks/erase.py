@@ -8,6 +8,7 @@ from itertools import groupby
 
 from chatapi.catalogue import expiry, read_policy
 from chatapi.store.cases import COMPLETED, Case
+from chatapi.store.consents import Consents
 from chatapi.store.holds import sealed_anew
 from chatapi.store.items import Item
 from chatapi.store.keys import (
@@ -124,6 +125,7 @@ def delete(ports: Ports, case: Case) -> Result:
         return {}
     if "destroyed" not in case.facts:
         raise NotReady
+    Consents(ports.requests).erased(case.project, case.subjects, case.get("inventory")["at"], ports.now())
     before, scanned, removed = case.get("removed", {}), case.get("residue", {}), {}
     for store, eraser in erasers().items():
         seen = eraser.sweep(ports, case, delete=True).total()

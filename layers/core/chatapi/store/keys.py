@@ -14,6 +14,7 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 l#{project}                          {id}                        locators
                 u#{project}                          {date}                      remainders
     Requests    r#{project}                          {case}
+                n#{project}#{subject}                {purpose}                   what was chosen for a purpose
                 h#{project}#{subject}                {hold}
                 m#{digest}                           -                           marks of what was deleted on its own
                 o#{project}#{subject}                {right}[#{target}]          the open case of a right
@@ -136,6 +137,11 @@ def mark_pk(digest: str) -> str:
 def hold_pk(project: str, subject: str) -> str:
     """The partition of the legal holds on a data subject."""
     return f"h#{project}#{subject}"
+
+
+def consent_pk(project: str, subject: str) -> str:
+    """The partition of what a data subject chose, by purpose."""
+    return f"n#{project}#{subject}"
 
 
 def open_pk(project: str, subject: str) -> str:

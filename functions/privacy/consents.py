@@ -1,0 +1,110 @@
+"""Consent and opt-out (GDPR Art. 7 and 21): the choices of a data subject, with records and receipts.
+
+Records and receipts have the names of ISO/IEC TS 27560:2023. Nothing is processed for an optional purpose today, so
+nothing yet asks for these choices before it acts; whatever comes to process for one has to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chatapi.catalogue import read_policy
+from chatapi.clock import Clock, iso
+from chatapi.errors import BadRequest, Conflict
+from chatapi.store.consents import GRANTED, STATES, Consents, optional_purposes
+from chatapi.store.items import Collision, Item
+from privacy.requests import Choice, Subject
+
+SCHEMA = "ISO/IEC TS 27560:2023"
+_EVENT_TYPES = {"granted": "consent-given", "withdrawn": "consent-withdrawn"}
+
+
+class Choices:
+    """The service. `pseudonym` turns a project's selector into the id under which the person is known here."""
+
+    def __init__(self, consents: Consents, clock: Clock, pseudonym: Callable[[str, Subject], str]) -> None:
+        self._consents = consents
+        self._clock = clock
+        self._pseudonym = pseudonym
+
+    def choose(self, project: str, choice: Choice) -> dict[str, Any]:
+        """Write a choice; its receipt. BadRequest for a purpose that is not known, or that is not for choosing, with
+        the reason of policy/purposes.toml (RGT-9). Conflict where others changed it all the while."""
+        purpose = read_policy("purposes")["purposes"].get(choice.purpose)
+        if purpose is None:
+            offered = ", ".join(optional_purposes())
+            raise BadRequest("There is no such purpose. Optional: " + offered, code="unknown_purpose", param="purpose")
+        if not purpose["optional"]:
+            text = "This purpose is not optional. " + purpose["reason"]
+            raise BadRequest(text, code="purpose_not_optional", param="purpose")
+        if choice.state not in STATES:
+            raise BadRequest("state is granted or withdrawn.", code="invalid_value", param="state")
+        subject = self._pseudonym(project, choice.subject)
+        try:
+            row = self._consents.choose(project, subject, choice.purpose, choice.state, self._clock.now())
+        except Collision:
+            raise Conflict("The choice was changed by others at the same time; try again.") from None
+        return {
+            "object": "privacy.consent_receipt",
+            "schema_version": SCHEMA,
+            "receipt_id": f"{row['id']}.{row['rev']}",
+            "record": record(row),
+        }
+
+    def show(self, project: str, subject: Subject) -> dict[str, Any]:
+        """Every optional purpose, whether it is allowed, and the record of the choice where there was one."""
+        found = self._consents.all(project, self._pseudonym(project, subject), self._clock.now())
+        return {"object": "list", "data": [_shown(name, found.get(name)) for name in optional_purposes()]}
+
+
+def _shown(name: str, row: Item | None) -> dict[str, Any]:
+    purpose = read_policy("purposes")["purposes"][name]
+    return {
+        "object": "privacy.consent",
+        "purpose": name,
+        "text": purpose["text"],
+        "default": purpose["default"],
+        "processed_today": purpose["today"],
+        "allowed": row is not None and row["state"] == GRANTED,
+        "record": record(row) if row else None,
+    }
+
+
+def record(row: Item) -> dict[str, Any]:
+    """The consent record of a row. The person is a pseudonym; times in RFC 3339."""
+    name, controller = str(row["sk"]), read_policy("rights")["controller"]["officer"]
+    purpose = read_policy("purposes")["purposes"][name]
+    return {
+        "schema_version": SCHEMA,
+        "record_id": row["id"],
+        "pii_principal_id": row["pk"].split("#")[2],
+        "privacy_notice": row["policy"],
+        "language": "en",
+        "purposes": [
+            {
+                "purpose": name,
+                "purpose_type": purpose["text"],
+                "lawful_basis": purpose["basis"],
+                "pii_information": [],
+                "pii_controllers": [controller],
+                "recipient_third_parties": [],
+                "retention_period": "until it is chosen anew; withdrawn by an erasure: 1095 days",
+                "withdrawal_method": "POST /v1/privacy/consents",
+                "privacy_rights": sorted(read_policy("rights")["types"]),
+            }
+        ],
+        "revision": row["rev"],
+        "event_state": row["state"],
+        "events": [
+            {
+                "event_time": iso(event["at"]),
+                "event_type": _EVENT_TYPES[event["state"]],
+                "event_state": event["state"],
+                "entity_id": event["by"],
+                "privacy_notice": event["policy"],
+                "revision": event["rev"],
+            }
+            for event in row["events"]
+        ],
+    }

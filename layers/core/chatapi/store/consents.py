@@ -1,0 +1,92 @@
+"""What data subjects chose for the optional purposes of policy/purposes.toml: a row for a subject and purpose, found by
+the subject's keyed hash alone.
+
+It never ends by itself: an objection is obeyed for good (GDPR Art. 21(3)), after an erasure too. An erasure withdraws
+what was granted; that row has a term, since then it only proves what was once allowed (Art. 7(1)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chatapi.catalogue import expiry, read_policy
+from chatapi.ids import random62
+from chatapi.store.items import Change, Collision, Item, Table
+from chatapi.store.keys import consent_pk
+
+GRANTED, WITHDRAWN = "granted", "withdrawn"
+STATES = (GRANTED, WITHDRAWN)
+MAX_EVENTS = 20
+"""How many changes a row remembers; the oldest go first. `rev` counts them all."""
+_RACES = 10
+
+
+def optional_purposes() -> tuple[str, ...]:
+    """The purposes that a data subject may choose."""
+    return tuple(name for name, purpose in read_policy("purposes")["purposes"].items() if purpose["optional"])
+
+
+class Consents:
+    """The repository. `table`: catalogued Requests."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def all(self, project: str, subject: str, now: float) -> dict[str, Item]:
+        """What the subject chose, by purpose; a purpose without a choice is not in it, and is off."""
+        return {purpose: row for purpose, row in self._rows(project, subject).items() if _lives(row, now)}
+
+    def choose(self, project: str, subject: str, purpose: str, state: str, now: float) -> Item:
+        """Write a choice, under the policy version of now; the row as it stands. The same choice again changes nothing.
+        Collision after ten lost races."""
+        version = read_policy("versions")["current"]
+        for _ in range(_RACES):
+            row = self._rows(project, subject).get(purpose)
+            same = row is not None and (row["state"], row["policy"]) == (state, version)
+            if row is not None and same and "ttl" not in row:
+                return row
+            try:
+                return self._write(project, subject, purpose, row, state, "project", now)
+            except Collision:
+                continue
+        raise Collision
+
+    def erased(self, project: str, subjects: Sequence[str], until: float, now: float) -> None:
+        """Withdraw what was granted at `until` or before: the person is forgotten, and a later return begins with no.
+        Objections stay as they are. Safe to repeat."""
+        for subject in subjects:
+            for purpose in optional_purposes():
+                self._end(project, subject, purpose, until, now)
+
+    def _end(self, project: str, subject: str, purpose: str, until: float, now: float) -> None:
+        for _ in range(_RACES):
+            row = self._rows(project, subject).get(purpose)
+            if row is None or row["state"] != GRANTED or row["at"] > until:
+                return
+            try:
+                self._write(project, subject, purpose, row, WITHDRAWN, "erasure", now)
+            except Collision:
+                continue
+            return
+        raise Collision
+
+    def _rows(self, project: str, subject: str) -> dict[str, Item]:
+        # With what has expired: TTL deletion takes days, and the next revision must not collide with such a row.
+        return {str(row["sk"]): row for row in self._table.query(consent_pk(project, subject), expired=True)}
+
+    def _write(
+        self, project: str, subject: str, purpose: str, row: Item | None, state: str, by: str, now: float
+    ) -> Item:
+        revision, policy = (row["rev"] if row else 0) + 1, read_policy("versions")["current"]
+        event = {"rev": revision, "state": state, "at": int(now), "by": by, "policy": policy}
+        events = [*(row["events"] if row and _lives(row, now) else ()), event][-MAX_EVENTS:]
+        put = {**event, "kind": "consent", "id": row["id"] if row else "con_" + random62(24), "events": events}
+        if by == "erasure":
+            put["ttl"] = expiry("consent", now)
+        drop = () if by == "erasure" else ("ttl",)
+        change = Change(put=put, drop=drop, expect={"rev": row["rev"] if row else None})
+        return self._table.update(consent_pk(project, subject), purpose, change)
+
+
+def _lives(row: Item, now: float) -> bool:
+    return bool(row.get("ttl", now + 1) > now)
