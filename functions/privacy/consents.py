@@ -74,7 +74,7 @@ def _shown(name: str, row: Item | None) -> dict[str, Any]:
 def record(row: Item) -> dict[str, Any]:
     """The consent record of a row. The person is a pseudonym; times in RFC 3339."""
     name, controller = str(row["sk"]), read_policy("rights")["controller"]["officer"]
-    purpose = read_policy("purposes")["purposes"][name]
+    purpose, term = read_policy("purposes")["purposes"][name], read_policy("retention")["days"]["consent"]
     return {
         "schema_version": SCHEMA,
         "record_id": row["id"],
@@ -89,7 +89,7 @@ def record(row: Item) -> dict[str, Any]:
                 "pii_information": [],
                 "pii_controllers": [controller],
                 "recipient_third_parties": [],
-                "retention_period": "until it is chosen anew; withdrawn by an erasure: 1095 days",
+                "retention_period": f"until it is chosen anew; withdrawn by an erasure: {term} days",
                 "withdrawal_method": "POST /v1/privacy/consents",
                 "privacy_rights": sorted(read_policy("rights")["types"]),
             }
