@@ -70,7 +70,7 @@ class Store(Protocol):
 
 def route_needs(method: str, resource: str) -> tuple[str, str]:
     """(scope, kind of debit) of a route template. Unknown routes need a scope nobody has: fail closed."""
-    if resource in ("/v1/chat/completions", "/v1/responses") and method == "POST":
+    if resource in ("/v1/chat/completions", "/v1/responses", "/v1/embeddings") and method == "POST":
         return "chat", "chat"
     if resource.startswith(("/v1/chat/completions", "/v1/responses/", "/v1/conversations")):
         return "history", "read"

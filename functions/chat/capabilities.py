@@ -19,6 +19,7 @@ KNOWN = frozenset(
     {
         "audio",  # input_audio parts
         "audio_output",
+        "dimensions",  # of the vectors that it makes
         "embeddings",  # the model embeds, and does nothing else
         "files",
         "images",
@@ -34,6 +35,7 @@ KNOWN = frozenset(
         "seed",
         "service_tier",
         "strict_tools",
+        "token_input",  # token arrays to embed
         "tool_choice",  # other than none and auto
         "tools",
         "verbosity",
@@ -44,6 +46,8 @@ _PARTS = {"image_url": "images", "input_audio": "audio", "file": "files"}
 
 def check(request: ChatRequest, can: frozenset[str]) -> None:
     """BadRequest `unsupported_parameter` for the first thing that a model with these capabilities cannot do."""
+    if "embeddings" in can:
+        raise BadRequest("The model makes embeddings alone.", code="unsupported_parameter", param="model")
     if request.top_logprobs is not None and not request.logprobs:
         raise BadRequest("top_logprobs needs logprobs: true.", code="invalid_value", param="top_logprobs")
     _check_choice(request)

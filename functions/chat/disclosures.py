@@ -9,6 +9,7 @@ from chatapi.prices import cost
 from chatapi.store.days import Charge, Days
 
 if TYPE_CHECKING:
+    from chat.embeddings import EmbeddingsRequest
     from chat.models import Model
     from chat.wire import ChatRequest
     from chatapi.verdict import Verdict
@@ -18,7 +19,7 @@ class Asked(NamedTuple):
     """A checked request: who asks what of which model, about whom. `others` are those whose stored content goes along,
     `deadline` is on the monotonic clock."""
 
-    request: ChatRequest
+    request: ChatRequest | EmbeddingsRequest
     caller: Verdict
     model: Model
     subject: str

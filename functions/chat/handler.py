@@ -98,6 +98,11 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
         else:
             answer = services.idempotent.create(parse(body), body, verdict, account, timeout, key)
         return answer.headers, answer.body
+    if (method, resource) == ("POST", "/v1/embeddings"):
+        from chat.embeddings import embed
+
+        answer = embed(services.chat, _body(event), verdict, account, _left(context))
+        return answer.headers, answer.body
     query = event.get("queryStringParameters") or {}
     path = event.get("pathParameters") or {}
     if resource.startswith(("/v1/responses", "/v1/conversations")):

@@ -60,6 +60,8 @@ class Registry:
             if stage not in entry["stages"] or (entry["provider"] == "openai" and not openai):
                 continue
             processor = processors[entry["processor"]]
+            if "embeddings" in entry["capabilities"] and entry.get("fallback"):
+                raise ValueError("vectors of another model are not comparable, so embeddings have no fallback")
             self.models[name] = Model(
                 id=name,
                 provider=entry["provider"],

@@ -46,10 +46,15 @@ class Breaker:
 
 
 def open_first(
-    models: Sequence[Model], attempt: Callable[[Model], Stream], breaker: Breaker, tried: Callable[[Model], None]
+    models: Sequence[Model],
+    attempt: Callable[[Model], Stream],
+    breaker: Breaker,
+    tried: Callable[[Model], None],
+    param: str = "messages",
 ) -> tuple[Model, Stream]:
     """The first of the models whose provider accepts, and its stream. `tried` is told of each that did not: it may have
-    read the messages, so that is a disclosure. Raises BadRequest where one rejects the request, Unavailable."""
+    read the messages, so that is a disclosure. Raises BadRequest (of
+    `param` where that is too long), Unavailable."""
     for model in breaker.willing(models):
         try:
             stream = attempt(model)
@@ -69,6 +74,6 @@ def open_first(
         raise BadRequest(
             "The messages and max_tokens are longer than the model's context.",
             code="context_length_exceeded",
-            param="messages",
+            param=param,
         )
     raise BadRequest("The model does not accept this request.", code="rejected_by_model")

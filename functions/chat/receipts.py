@@ -12,6 +12,7 @@ from chatapi.errors import RetentionNotPermitted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chat.embeddings import EmbeddingsRequest
     from chat.models import Model
     from chat.wire import ChatRequest
     from chatapi.verdict import Verdict
@@ -34,7 +35,7 @@ def signalled(headers: Mapping[str, str] | None) -> bool:
     return any(name.lower() == "sec-gpc" and value == "1" for name, value in (headers or {}).items())
 
 
-def signals(request: ChatRequest) -> dict[str, str]:
+def signals(request: ChatRequest | EmbeddingsRequest) -> dict[str, str]:
     """The header that answers a signal which somebody between passed on in the body."""
     return {SIGNALS: HONOURED} if request.data_handling is not None and request.data_handling.gpc else {}
 
@@ -59,7 +60,7 @@ def body(model: Model, expires: int | None, *, gpc: bool | None = None) -> dict[
     }
 
 
-def ceiling(request: ChatRequest, caller: Verdict) -> int | None:
+def ceiling(request: ChatRequest | EmbeddingsRequest, caller: Verdict) -> int | None:
     """The tightest of the ceilings of project, key and request, in seconds. RetentionNotPermitted where the request
     wants something kept and one of them permits nothing."""
     asked = request.data_handling

@@ -6,7 +6,7 @@ import datetime
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chat import answers, capabilities, receipts, sse
 from chat.accounting import Account
@@ -30,6 +30,9 @@ from chatapi.store.completions import Completions
 from chatapi.store.days import Days
 from chatapi.vault import SubjectHandle
 from chatapi.verdict import Verdict
+
+if TYPE_CHECKING:
+    from chat.embeddings import EmbeddingsRequest
 
 _KEPT: tuple[str, ...] = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 _KEPT += ("tools", "tool_choice", "response_format")
@@ -127,7 +130,7 @@ class Chat:
 
     def start(
         self,
-        request: ChatRequest,
+        request: ChatRequest | EmbeddingsRequest,
         size: int,
         caller: Verdict,
         account: Account,
@@ -150,7 +153,7 @@ class Chat:
         now, deadline = self._clock.now(), time.monotonic() + timeout
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
         model = self._registry.permitted(self._registry.get(request.model, caller.models), today)
-        capabilities.check(request, model.capabilities)
+        _check(request, model)
         if request.output_tokens > model.context:
             raise BadRequest("The model cannot answer that long.", code="invalid_value", param=_limit_name(request))
         ceiling = receipts.ceiling(request, caller)
@@ -172,7 +175,8 @@ class Chat:
 
         tried: list[Model] = []
         try:
-            model, stream = open_first(self._candidates(asked, today), attempt, self._breaker, tried.append)
+            param = "messages" if isinstance(request, ChatRequest) else "input"
+            model, stream = open_first(self._candidates(asked, today), attempt, self._breaker, tried.append, param)
         except ApiError as error:
             error.headers.setdefault(receipts.HEADER, receipts.header(tried[-1] if tried else model, None))
             raise
@@ -216,7 +220,7 @@ class Chat:
         for name in asked.model.fallback:
             try:
                 model = self._registry.permitted(self._registry.get(name, asked.caller.models), today)
-                capabilities.check(request, model.capabilities)
+                _check(request, model)
             except ApiError:
                 continue
             if request.output_tokens <= model.context:
@@ -224,13 +228,15 @@ class Chat:
         return found
 
     def _stream(self, asked: Asked) -> Stream:
-        project, key = asked.caller.project, asked.request.prompt_cache_key or ""
-        cached = "prompt_cache" in asked.model.capabilities
-        cache_key = self._subject_of(project, "cache", key) if cached else ""
-        call = call_of(asked.request, asked.model, user=asked.subject, cache_key=cache_key)
+        request, project = asked.request, asked.caller.project
         remaining = asked.deadline - time.monotonic()
         if remaining <= 0:
             raise ProviderUnavailable
+        if not isinstance(request, ChatRequest):
+            return self._providers(asked.model).embed(request.call(asked.model, asked.subject), timeout=remaining)
+        cached = "prompt_cache" in asked.model.capabilities
+        cache_key = self._subject_of(project, "cache", request.prompt_cache_key or "") if cached else ""
+        call = call_of(request, asked.model, user=asked.subject, cache_key=cache_key)
         return self._providers(asked.model).open(call, timeout=remaining)
 
     def _keep(self, at: Started, head: dict[str, Any], request: ChatRequest, caller: Verdict) -> None:
@@ -250,7 +256,15 @@ class Chat:
         )
 
 
-def _limit_name(request: ChatRequest) -> str:
+def _check(request: ChatRequest | EmbeddingsRequest, model: Model) -> None:
+    if isinstance(request, ChatRequest):
+        capabilities.check(request, model.capabilities)
+    else:
+        request.check(model)
+
+
+def _limit_name(request: ChatRequest | EmbeddingsRequest) -> str:
+    assert isinstance(request, ChatRequest)  # embeddings have no tokens of output
     return "max_completion_tokens" if request.max_completion_tokens else "max_tokens"
 
 

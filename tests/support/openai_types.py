@@ -26,6 +26,7 @@ MAY_LACK = {
 OURS = {
     "ChatCompletion": {"data_handling"},
     "ChatCompletionChunk": {"data_handling"},
+    "CreateEmbeddingResponse": {"data_handling"},
     "Model": {"chatapi"},
 }
 STORED = {

@@ -3,7 +3,8 @@
     python -m tests.support.scripted_upstream --port 9001
 
 ``POST /v1/chat/completions`` plays the next script of the queue, or :data:`DEFAULT` when it is empty; without
-``stream`` it gives the same whole. Controls, all JSON: ``POST /_script`` queues one script or a list of them (the
+``stream`` it gives the same whole. ``POST /v1/embeddings`` answers each input with numbers made of its length, the last
+input first. Controls, all JSON: ``POST /_script`` queues one script or a list of them (the
 fields of :class:`Script`), ``POST /_release {"count": n}`` lets gated streams go on by n pieces, ``GET /_requests``
 tells what was asked and what became of it, ``POST /_reset`` forgets everything and frees whoever waits.
 """
@@ -11,6 +12,7 @@ tells what was asked and what became of it, ``POST /_reset`` forgets everything 
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import json
 import select
@@ -205,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/_reset":
                 self.state.reset()
                 self._json(200, {})
-            case "/v1/chat/completions":
+            case "/v1/chat/completions" | "/v1/embeddings":
                 self._complete(body)
             case _:
                 self._json(404, {})
@@ -237,6 +239,9 @@ class _Handler(BaseHTTPRequestHandler):
             error = {"message": "scripted", "type": "server_error", "param": None, "code": None, **(script.error or {})}
             self._json(script.status, {"error": error})
             raise _Broken("refused")
+        if received.path == "/v1/embeddings":
+            self._json(200, _embeddings(body))
+            return
         pieces = list(script.pieces)
         if script.echo:
             pieces = [f"{word} " for word in _text(body["messages"][-1]["content"]).split()]
@@ -331,6 +336,25 @@ def _whole(
         ]
     choice = {"index": 0, "message": message, "finish_reason": reason}
     return {**_frame(body), "object": "chat.completion", "choices": [choice], "usage": usage}
+
+
+def vector(given: str | list[int], dimensions: int) -> list[float]:
+    """What an input is embedded as: exact as 32-bit floats."""
+    return [len(given) + place / 4 for place in range(dimensions)]
+
+
+def _embeddings(body: dict[str, Any]) -> dict[str, Any]:
+    given: Any = body["input"]
+    each = [given] if isinstance(given, str) or isinstance(given[0], int) else given
+    data = []
+    for index, one in reversed(list(enumerate(each))):
+        made: Any = vector(one, body.get("dimensions") or 4)
+        if body.get("encoding_format") == "base64":
+            made = base64.b64encode(struct.pack(f"<{len(made)}f", *made)).decode()
+        data.append({"object": "embedding", "index": index, "embedding": made})
+    tokens = sum(max(1, len(one) // 4) if isinstance(one, str) else len(one) for one in each)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

@@ -11,7 +11,7 @@ from local.edge.template import MockIntegration, load_apis
 from tests.support.transformed import REGION, ROOT, transformed
 
 API: dict[str, Any] = transformed()["Resources"]["Api"]["Properties"]["Body"]
-SURFACE = ("/v1/chat/", "/v1/conversations", "/v1/models", "/v1/responses")
+SURFACE = ("/v1/chat/", "/v1/conversations", "/v1/models", "/v1/responses", "/v1/embeddings")
 CALLABLE = [path for path in API["paths"] if path.startswith(SURFACE)]
 NEEDS_NO_EXPOSING = {"content-type"}
 PREFIX = "access-control-allow-"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from account.requests import KeyCreate, KeyRotate, show
+from chat.embeddings import EmbeddingsRequest
 from chat.responses.wire import ConversationCreate, ConversationUpdate, ItemsCreate, ResponseCreate
 from chat.wire import ChatRequest
 from chatapi.certificates import OUTCOMES
@@ -34,6 +35,11 @@ def test_open_routes_are_marked_as_open() -> None:
 def test_the_request_schema_is_the_models_own() -> None:
     described = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
     assert set(described) == set(ChatRequest.model_fields)
+
+
+def test_the_request_schema_of_embeddings_is_the_models_own() -> None:
+    described = DOCUMENT["components"]["schemas"]["EmbeddingsRequest"]["properties"]
+    assert set(described) == set(EmbeddingsRequest.model_fields)
 
 
 def test_the_request_schemas_of_responses_are_the_models_own() -> None:

@@ -54,7 +54,7 @@ def test_every_route_of_the_chat_function_streams(path: str, method: str) -> Non
     assert "/response-streaming-invocations" in uri(path, method)
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"])
 def test_a_chat_may_take_fifteen_minutes_in_both_places(path: str) -> None:
     integration = PATHS[path]["post"]["x-amazon-apigateway-integration"]
     timeout = RESOURCES["ChatFunction"]["Properties"]["Timeout"]

@@ -19,7 +19,7 @@ tokens = st.integers(0, 10**9)
 def test_every_model_has_a_price_and_cached_input_is_no_dearer(model: str) -> None:
     price = price_of(model)
     assert 0 < price.cached <= price.input
-    assert price.output > 0
+    assert price.output > 0 or "embeddings" in MODELS[model]["capabilities"]
     # and no decimals got lost
     assert all(
         Fraction(value, 10**6) == Fraction(str(MODELS[model]["price"][name])) for name, value in price._asdict().items()

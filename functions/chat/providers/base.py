@@ -12,6 +12,7 @@ Texts are fixed: an upstream's own message may quote the prompt. What holds cont
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -102,7 +103,20 @@ class Usage:
     cache_written_tokens: int = 0
 
 
-Event: TypeAlias = Text | Refusal | Reasoning | ToolStart | ToolArguments | Choice | Served | Idle | Finish | Usage
+Vector: TypeAlias = "array[float]"
+"""32-bit floats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The answer to an :class:`EmbedCall`: a vector for each input, in their order."""
+
+    vectors: tuple[Vector, ...] = field(repr=False)
+
+
+Event: TypeAlias = (
+    Text | Refusal | Reasoning | ToolStart | ToolArguments | Choice | Served | Idle | Vectors | Finish | Usage
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +141,16 @@ class Call:
     user: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class EmbedCall:
+    """Texts or token arrays to embed. ``model`` and ``user`` as in :class:`Call`; ``dimensions`` of each vector."""
+
+    model: str
+    inputs: tuple[str | list[int], ...] = field(repr=False)
+    dimensions: int | None
+    user: str = field(repr=False)
+
+
 class Stream(Protocol):
     """The events of an accepted call: content, then exactly one :class:`Finish`, then exactly one :class:`Usage`.
 
@@ -149,6 +173,9 @@ class Provider(Protocol):
 
         Raises :class:`ProviderUnavailable` or :class:`ProviderRejected`.
         """
+
+    def embed(self, call: EmbedCall, *, timeout: float) -> Stream:
+        """The vectors of the inputs: :class:`Vectors` is the one event before the Finish. Raises as ``open`` does."""
 
 
 class ProviderError(Exception):

@@ -10,6 +10,7 @@ from typing import Any
 from chat.providers.base import (
     AcceptedStream,
     Call,
+    EmbedCall,
     Event,
     Finish,
     FinishReason,
@@ -27,6 +28,7 @@ from chat.providers.base import (
     Usage,
 )
 from chat.providers.converse import to_converse
+from chat.providers.embedding import titan_answers, titan_body
 from chat.providers.eventstream import EventStreamDecoder, EventStreamError, Message
 from chat.providers.silence import idle, remaining
 from chatapi.aws import AwsClient, AwsUnavailable
@@ -85,6 +87,30 @@ class BedrockProvider:
             failure = ProviderUnavailable()
         response.close()
         return failure
+
+    def embed(self, call: EmbedCall, *, timeout: float) -> Stream:
+        """InvokeModel of Amazon Titan Text Embeddings V2, for one text after the other: it takes no more at a time."""
+        deadline, answers = time.monotonic() + timeout, []
+        for text in call.inputs:
+            assert isinstance(text, str)  # its models have no capability `token_input`
+            answer = self._invoke(call.model, titan_body(text, call), deadline)
+            if isinstance(answer, ProviderError):
+                raise answer
+            answers.append(answer)
+        return titan_answers(answers, call)
+
+    def _invoke(self, model: str, body: bytes, deadline: float) -> bytes | ProviderError:
+        target = f"/model/{encode_segment(model)}/invoke"
+        wait = min(deadline - time.monotonic(), self._read_timeout)
+        if wait <= 0:
+            return ProviderUnavailable()
+        headers = {"content-type": "application/json", "accept": "application/json"}
+        try:
+            status, told, response = self._client.open("POST", target, body, headers, timeout=wait)
+            raw = response.read()
+        except (AwsUnavailable, TransportError):
+            return ProviderUnavailable()
+        return raw if status == 200 else _refused(status, told.get("x-amzn-errortype", ""), raw)
 
 
 def _messages(response: Response, deadline: float, read_timeout: float) -> Iterator[Message | Idle]:

@@ -15,6 +15,7 @@ from typing import Any
 from chat.providers.base import (
     AcceptedStream,
     Call,
+    EmbedCall,
     Event,
     Finish,
     FinishReason,
@@ -31,6 +32,7 @@ from chat.providers.base import (
     ToolStart,
     Usage,
 )
+from chat.providers.embedding import Spoilt, openai_answer, openai_body
 from chat.providers.silence import idle, remaining
 from chat.providers.sse import SseDecoder
 from chatapi.aws.errors import TransportError
@@ -43,6 +45,8 @@ _FINISH: dict[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 _TIERS = ("default", "flex", "scale", "priority", "fast")
+_LARGEST_ANSWER = 48 * 1024 * 1024
+"""Of embeddings, in bytes: 2048 vectors of 3072 numbers are 34 MB in base64."""
 _CONTEXT_CODES = ("context_length_exceeded", "exceed_context_size_error")
 
 
@@ -66,7 +70,7 @@ class OpenAIProvider:
         scheme, _, rest = base_url.rstrip("/").partition("://")
         host, slash, path = rest.partition("/")
         self._transport = Transport(f"{scheme}://{host}", timeout=read_timeout)
-        self._target = f"{slash}{path}/chat/completions"
+        self._base = f"{slash}{path}"
         self._api_key = api_key
         self._extra_body = dict(extra_body or {})
         self._read_timeout = read_timeout
@@ -75,20 +79,45 @@ class OpenAIProvider:
     def open(self, call: Call, *, timeout: float) -> Stream:
         """Send the call; return once the upstream answered 200 with a stream of events."""
         deadline = time.monotonic() + timeout
+        body = json.dumps(self._body(call), separators=(",", ":")).encode()
+        response = self._send("/chat/completions", body, "text/event-stream", timeout)
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            response.close()
+            raise ProviderUnavailable(retryable=False)
+        return AcceptedStream(_events(response, deadline, self._read_timeout), response, call)
+
+    def embed(self, call: EmbedCall, *, timeout: float) -> Stream:
+        """Send the inputs and read the answer whole."""
+        deadline = time.monotonic() + timeout
+        response = self._send("/embeddings", openai_body(call), "application/json", timeout)
+        raw = bytearray()
+        try:
+            while chunk := response.read1(timeout=remaining(deadline, self._read_timeout)):
+                raw += chunk
+                if len(raw) > _LARGEST_ANSWER:
+                    break
+            complete = len(raw) <= _LARGEST_ANSWER
+        except TransportError:
+            complete = False
+        response.close()
+        return openai_answer(bytes(raw), call) if complete else Spoilt()
+
+    def _send(self, target: str, body: bytes, accept: str, timeout: float) -> Response:
+        """The response, once its status is 200. Raises ProviderUnavailable or ProviderRejected."""
         headers = {
             "host": self._transport.host,
             "content-type": "application/json",
-            "accept": "text/event-stream",
+            "accept": accept,
+            "cache-control": "no-store",
             "user-agent": "chatapi",
         }
         if self._api_key is not None:
             headers["authorization"] = f"Bearer {self._api_key()}"
-        body = json.dumps(self._body(call), separators=(",", ":")).encode()
         response: Response | None = None
         refusal: bytes = b""
         try:
             wait = min(timeout, self._read_timeout)
-            response = self._transport.send("POST", self._target, headers, body, timeout=wait)
+            response = self._transport.send("POST", self._base + target, headers, body, timeout=wait)
             if response.status != 200:
                 refusal = response.read()
         except TransportError:
@@ -97,10 +126,7 @@ class OpenAIProvider:
             raise ProviderUnavailable
         if response.status != 200:
             raise _refused(response.status, refusal)
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            response.close()
-            raise ProviderUnavailable(retryable=False)
-        return AcceptedStream(_events(response, deadline, self._read_timeout), response, call)
+        return response
 
     def _body(self, call: Call) -> dict[str, Any]:
         optional = {

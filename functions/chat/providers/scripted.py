@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from chat.providers.base import (
     Call,
+    EmbedCall,
     Event,
     Finish,
     FinishReason,
@@ -35,6 +36,7 @@ class ScriptedProvider:
     def __init__(self, *scripts: ProviderError | Sequence[Step]) -> None:
         self._scripts = deque(scripts)
         self.calls: list[Call] = []
+        self.embedded: list[EmbedCall] = []
         self.streams: list[ScriptedStream] = []
 
     def add(self, *scripts: ProviderError | Sequence[Step]) -> None:
@@ -44,6 +46,14 @@ class ScriptedProvider:
     def open(self, call: Call, *, timeout: float) -> Stream:
         """Play the next script; time does not pass here."""
         self.calls.append(call)
+        return self._play()
+
+    def embed(self, call: EmbedCall, *, timeout: float) -> Stream:
+        """Play the next script."""
+        self.embedded.append(call)
+        return self._play()
+
+    def _play(self) -> Stream:
         script = self._scripts.popleft() if self._scripts else ProviderUnavailable()
         if isinstance(script, ProviderError):
             raise script

@@ -117,7 +117,7 @@ KEYS = [
 ROUTES = [
     Case("an unknown route", 404, "not_found", path=f"/{CANARY}"),
     Case("the root", 404, "not_found", path="/", method="GET"),
-    Case("a route of OpenAI's that is not here", 404, "not_found", path="/embeddings", content=body()),
+    Case("a route of OpenAI's that is not here", 404, "not_found", path="/moderations", content=body()),
     Case("an unknown method", 404, "not_found", method="PUT", content=body()),
     Case("a made-up method", 404, "not_found", method="CANARY"),
     Case("an unknown model", 404, "model_not_found", path=f"/models/{CANARY}", method="GET"),

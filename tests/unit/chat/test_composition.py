@@ -17,7 +17,7 @@ LOCAL = {"smollm2-135m", "bedrock-smollm2-135m"}
         ("local", "https://models.example.com/v1", LOCAL - {"smollm2-135m"}),
         ("local", "http://127.0.0.1.example.com/v1", LOCAL - {"smollm2-135m"}),
         ("local", "", LOCAL - {"smollm2-135m"}),
-        ("prod", "http://127.0.0.1:9/v1", {"nova-micro", "nova-lite"}),
+        ("prod", "http://127.0.0.1:9/v1", {"nova-micro", "nova-lite", "titan-embed-text-v2"}),
     ],
 )
 def test_models_at_another_host_are_not_offered(
