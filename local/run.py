@@ -106,6 +106,7 @@ def first_key(settings: Settings, stack_file: Path) -> dict[str, str]:
     """Create the project `local` through the command line, as a developer would; its `project_id` and `api_key`."""
     command = [str(ROOT / ".venv" / "bin" / "chatapi"), "projects", "create", "--name", "local", "--rpm", "600"]
     command += ["--tpm", "1000000", "--concurrency", "20", "--retention", "history", "--json"]
+    command += ["--prm", "600"]  # who tries things out follows several requests at once
     command += ["--contact", CONTACT]
     env = aws_environment(settings) | {"CHATAPI_STACK_FILE": str(stack_file)}
     try:
