@@ -144,13 +144,13 @@ def release(table: Table, stack: StackName = None, as_json: AsJson = False) -> N
 
 
 @app.command("discard")
-def discard(table: Table, stack: StackName = None) -> None:
+def discard(table: Table, stack: StackName = None, as_json: AsJson = False) -> None:
     """Delete the quarantined table."""
     drill = Drill(find(stack))
     if _step(drill, table) is None:
         raise _fail("this is not a quarantined table of 'chatapi restore begin'")
     drill.client.call("DeleteTable", {"TableName": table})
-    typer.echo(f"deleted {table}; AWS keeps a system backup of it for as long as point-in-time recovery was on")
+    _say({"deleted": table, "note": "AWS keeps a system backup for as long as point-in-time recovery was on"}, as_json)
 
 
 def _step(drill: Drill, table: str) -> str | None:

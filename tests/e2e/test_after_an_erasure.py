@@ -150,6 +150,9 @@ def test_nothing_that_anybody_holds_opens_what_was_erased(
     assert alice.operator("restore", "release", table, "--json")["given_back"] >= 1
     assert [status(who, chats[who.name]) for who in (alice, bob)] == [404, 200]
     assert stores.rows(gone) == []
+    # and nothing of the drill stays behind
+    assert alice.operator("restore", "discard", table, "--json")["deleted"] == table
+    assert table not in stores.dynamo.list_tables()["TableNames"]
 
 
 def test_a_warm_function_refuses_on_the_next_request(stores: Stores, person: Callable[[str], Person]) -> None:
