@@ -55,7 +55,9 @@ def _export(path: Path, jwks: str) -> list[str]:
                 return ["the archive holds other files than its manifest names"]
             changed = [name for name, entry in listed.items() if not _whole(archive, name, entry)]
             return ["a file is not what the manifest says"] if changed else []
-    except (OSError, zipfile.BadZipFile, zlib.error, KeyError, TypeError, NotImplementedError, RuntimeError):
+    # What zipfile raises for a damaged archive (ValueError too), an encrypted one (RuntimeError) and a compression that
+    # it does not know (NotImplementedError, a RuntimeError).
+    except (OSError, zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, RuntimeError):
         return ["the archive cannot be read"]
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -58,14 +59,11 @@ class _RemoteKey(ec.EllipticCurvePrivateKey):
     def key_size(self) -> int:
         return 256
 
-    def exchange(self, algorithm: Any, peer_public_key: Any) -> NoReturn:
-        raise NotImplementedError
+    def _stays(self, *_: Any, **__: Any) -> NoReturn:
+        """What `cryptography` can ask of a private key in memory, and no builder here asks of one in KMS."""
+        raise UnsupportedAlgorithm("this key signs and cannot be read: it is in the key service")
 
-    def private_numbers(self) -> NoReturn:
-        raise NotImplementedError
-
-    def private_bytes(self, encoding: Any, format: Any, encryption_algorithm: Any) -> NoReturn:
-        raise NotImplementedError
+    exchange = private_numbers = private_bytes = _stays
 
     def __copy__(self) -> _RemoteKey:
         return self

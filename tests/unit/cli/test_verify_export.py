@@ -71,3 +71,19 @@ def test_a_broken_archive_is_no_fault_of_ours(export: tuple[Path, str]) -> None:
     data[60:200] = b"\0" * 140
     export[0].write_bytes(data)
     assert verify_file(*export) != []
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [(8, 1), (10, 99), (16, 0xFF)],
+    ids=["encrypted", "a compression that nobody knows", "another checksum"],
+)
+def test_an_archive_that_cannot_be_unpacked_is_said_so(export: tuple[Path, str], offset: int, value: int) -> None:
+    # given an export whose directory claims of each file what no reader can follow (APPNOTE.TXT, 4.3.12)
+    data = bytearray(export[0].read_bytes())
+    at = -1
+    while (at := data.find(b"PK\x01\x02", at + 1)) >= 0:
+        data[at + offset] = value
+    export[0].write_bytes(bytes(data))
+    # then it is a finding, and no traceback
+    assert verify_file(*export) == ["the archive cannot be read"]
