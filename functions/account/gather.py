@@ -12,12 +12,11 @@ from chatapi.clock import Clock, day_of
 from chatapi.logs import log, log_error
 from chatapi.store.usage import DayIndex, UsageRows
 from chatapi.usage import By, Counts, counted
+from chatapi.warm import Warm
 
 DAY = 86_400
 MOST_DAYS = 40
 """How far a run goes back after an outage of the schedule."""
-
-_ports: tuple[DayIndex, UsageRows, Clock] | None = None
 
 
 class GatheringFailed(Exception):
@@ -50,22 +49,20 @@ def _totals(index: DayIndex, date: str) -> dict[str, By]:
     return {project: by for project, by in totals.items() if by}
 
 
+@Warm
 def _composed() -> tuple[DayIndex, UsageRows, Clock]:
     """The composition root: made once per warm function, at the first run, never at init."""
-    global _ports  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _ports is None:
-        from chatapi.aws.client import AwsClient
-        from chatapi.catalogue import Catalogued
-        from chatapi.clock import SystemClock
-        from chatapi.environment import region, setting
-        from chatapi.store.dynamo import DynamoTable
-        from chatapi.store.usage import DynamoDayIndex
+    from chatapi.aws.client import AwsClient
+    from chatapi.catalogue import Catalogued
+    from chatapi.clock import SystemClock
+    from chatapi.environment import region, setting
+    from chatapi.store.dynamo import DynamoTable
+    from chatapi.store.usage import DynamoDayIndex
 
-        # Nobody waits for these calls, so they may be patient.
-        dynamodb = AwsClient("dynamodb", region=region(), timeout=5.0, attempts=4)
-        projects = Catalogued(DynamoTable(dynamodb, setting("PROJECTS_TABLE"), sort=None), "projects")
-        _ports = DynamoDayIndex(dynamodb, setting("RECORDS_TABLE")), UsageRows(projects), SystemClock()
-    return _ports
+    # Nobody waits for these calls, so they may be patient.
+    dynamodb = AwsClient("dynamodb", region=region(), timeout=5.0, attempts=4)
+    projects = Catalogued(DynamoTable(dynamodb, setting("PROJECTS_TABLE"), sort=None), "projects")
+    return DynamoDayIndex(dynamodb, setting("RECORDS_TABLE")), UsageRows(projects), SystemClock()
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:

@@ -15,19 +15,17 @@ from account.usage import parse_query
 from chatapi.buffered import JSON, answered, body_of, resolver
 from chatapi.errors import AddressNotAllowed, Forbidden
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
+from chatapi.warm import Warm
 
 app = resolver()
-_services: Services | None = None
 
 
+@Warm
 def _composed() -> Services:
     """The composition root: clients are made once per warm function, at the first request, never at init."""
-    global _services  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _services is None:
-        from account.composition import compose
+    from account.composition import compose
 
-        _services = compose()
-    return _services
+    return compose()
 
 
 def _json(value: object, status: int = 200) -> Response[str]:

@@ -11,47 +11,46 @@ from typing import Any
 from authorizer.service import Authorizer, Denied, Unauthorized
 from chatapi.logs import log_error
 from chatapi.verdict import OK
+from chatapi.warm import Warm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from chatapi.signals import Signals
 
-_authorizer: Authorizer | None = None
-_signals: Signals | None = None
 
-
+@Warm
 def _service() -> Authorizer:
     """The composition root: clients are made once per warm function, at the first request, never at init."""
-    global _authorizer  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _authorizer is None:
-        from chatapi.aws.client import AwsClient
-        from chatapi.clock import SystemClock
-        from chatapi.environment import region, setting
-        from chatapi.prices import Price
-        from chatapi.secrets import Secrets
+    from chatapi.aws.client import AwsClient
+    from chatapi.clock import SystemClock
+    from chatapi.environment import region, setting
+    from chatapi.prices import Price
+    from chatapi.secrets import Secrets
 
-        secrets = Secrets(AwsClient("secretsmanager", region=region()))
-        _authorizer = Authorizer(
-            # Short and few: a client waits for this call before anything else happens.
-            AwsClient("dynamodb", region=region(), timeout=0.8, attempts=2),
-            table=setting("PROJECTS_TABLE"),
-            mint=lambda: secrets.get(setting("MINT_SECRET")),
-            pepper=lambda: secrets.get(setting("KEY_PEPPER_SECRET")),
-            clock=SystemClock(),
-            open_without_store=setting("WHEN_STORE_FAILS") == "open",
-            dearest=Price(*map(int, setting("DEAREST_PRICE").split())),
-        )
-    return _authorizer
+    secrets = Secrets(AwsClient("secretsmanager", region=region()))
+    return Authorizer(
+        # Short and few: a client waits for this call before anything else happens.
+        AwsClient("dynamodb", region=region(), timeout=0.8, attempts=2),
+        table=setting("PROJECTS_TABLE"),
+        mint=lambda: secrets.get(setting("MINT_SECRET")),
+        pepper=lambda: secrets.get(setting("KEY_PEPPER_SECRET")),
+        clock=SystemClock(),
+        open_without_store=setting("WHEN_STORE_FAILS") == "open",
+        dearest=Price(*map(int, setting("DEAREST_PRICE").split())),
+    )
+
+
+@Warm
+def _signals() -> Signals:
+    """The signals of abuse, which load at the first failure."""
+    from authorizer.signals import compose
+
+    return compose()
 
 
 def _failed(failure: str, address: str | None, headers: dict[str, str]) -> None:
-    """Count a failure of an address (chatapi.signals, which is loaded by the first one and never raises)."""
-    global _signals  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _signals is None:
-        from authorizer.signals import compose
-
-        _signals = compose()
-    _signals.note(failure, address, headers.get("user-agent"))
+    """Count a failure of an address. Never raises."""
+    _signals().note(failure, address, headers.get("user-agent"))
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from chat.wire import parse, parse_update
 from chatapi.catalogue import read_policy
 from chatapi.errors import AddressNotAllowed, BadRequest, Forbidden, InternalError, NotFound, RequestTooLarge
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict
+from chatapi.warm import Warm
 from chatapi_runtime import Context, Response
 
-_services: Services | None = None
 _MARGIN_SECONDS = 10.0
 """Kept back from the function's own deadline, so that a late answer is still stored and settled."""
 
@@ -32,11 +32,7 @@ CORS = {
 }
 
 
-def _ready() -> Services:
-    global _services  # noqa: PLW0603 - one composition per process is what a warm function is
-    if _services is None:
-        _services = compose()
-    return _services
+_ready = Warm(compose)
 
 
 def handler(event: dict[str, Any], context: Context) -> Response:

@@ -23,6 +23,7 @@ from chatapi.store.cases import ON_HOLD, Case, Cases
 from chatapi.store.items import Key, Table
 from chatapi.store.keys import CLOCKING, CLOCKING_PK, timer_pk
 from chatapi.store.timers import BEFORE, HOLDS, NEXT, OVERDUE, set_reminder, set_timer
+from chatapi.warm import Warm
 from privacy.service import Executions
 from privacy.tasks.timers import hold_ends
 
@@ -194,28 +195,23 @@ def _tell(ports: Ports, page: _Page, now: int) -> None:
         page.done.append(timer.key)
 
 
-_ports: Ports | None = None
-
-
+@Warm
 def _composed() -> Ports:
     """The composition root: made once per warm function, at the first run, never at init."""
-    global _ports  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _ports is None:
-        from chatapi.aws.client import AwsClient
-        from chatapi.catalogue import Catalogued
-        from chatapi.clock import SystemClock
-        from chatapi.environment import region, setting
-        from chatapi.mail import SesMail
-        from chatapi.store.dynamo import DynamoTable
-        from privacy.executions import StepFunctions
+    from chatapi.aws.client import AwsClient
+    from chatapi.catalogue import Catalogued
+    from chatapi.clock import SystemClock
+    from chatapi.environment import region, setting
+    from chatapi.mail import SesMail
+    from chatapi.store.dynamo import DynamoTable
+    from privacy.executions import StepFunctions
 
-        here, clock = region(), SystemClock()
-        dynamodb = AwsClient("dynamodb", region=here, timeout=5.0, attempts=4)
-        requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
-        executions = StepFunctions(AwsClient("states", region=here), {"erasure": setting("ERASURE_MACHINE")})
-        mail = SesMail(AwsClient("email", region=here, timeout=5.0), setting("MAIL_FROM"))
-        _ports = Ports(requests, Cases(requests), executions, mail, clock, setting("OFFICER"))
-    return _ports
+    here, clock = region(), SystemClock()
+    dynamodb = AwsClient("dynamodb", region=here, timeout=5.0, attempts=4)
+    requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    executions = StepFunctions(AwsClient("states", region=here), {"erasure": setting("ERASURE_MACHINE")})
+    mail = SesMail(AwsClient("email", region=here, timeout=5.0), setting("MAIL_FROM"))
+    return Ports(requests, Cases(requests), executions, mail, clock, setting("OFFICER"))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:

@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from chatapi.buffered import JSON, answered, body_of, resolver
 from chatapi.errors import AddressNotAllowed, Forbidden, NotFound
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
+from chatapi.warm import Warm
 from privacy.consent_routes import add_consents
 from privacy.consents import Choices
 from privacy.dialects.drp import Drp
@@ -29,72 +30,54 @@ from privacy.webhooks import Recipients
 _OPENAPI = Path(__file__).parent / "openapi.json"
 
 app = resolver()
-_rights: Rights | None = None
-_identity: Identity | None = None
-_opendsr: OpenDsr | None = None
-_drp: Drp | None = None
-_recipients: Recipients | None = None
-_consents: Choices | None = None
 
 
+@Warm
 def _service() -> Rights:
     """The composition root: clients are made once per warm function, at the first request, never at init."""
-    global _rights  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _rights is None:
-        from privacy.composition import compose
+    from privacy.composition import compose
 
-        _rights = compose()
-    return _rights
+    return compose()
 
 
+@Warm
 def _who() -> Identity:
     """The composition root of identity, as `_service`."""
-    global _identity  # noqa: PLW0603 - see _service
-    if _identity is None:
-        from privacy.identity.composition import compose
+    from privacy.identity.composition import compose
 
-        _identity = compose()
-    return _identity
+    return compose()
 
 
+@Warm
 def _dialect() -> OpenDsr:
     """OpenDSR over the same service."""
-    global _opendsr  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _opendsr is None:
-        from privacy.dialects.composition import compose_opendsr
+    from privacy.dialects.composition import compose_opendsr
 
-        _opendsr = compose_opendsr(_service())
-    return _opendsr
+    return compose_opendsr(_service())
 
 
+@Warm
 def _agents() -> Drp:
     """The Data Rights Protocol."""
-    global _drp  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _drp is None:
-        from privacy.dialects.composition import compose_drp
+    from privacy.dialects.composition import compose_drp
 
-        _drp = compose_drp()
-    return _drp
+    return compose_drp()
 
 
+@Warm
 def _webhooks() -> Recipients:
     """The projects' webhooks."""
-    global _recipients  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _recipients is None:
-        from privacy.composition import compose_recipients
+    from privacy.composition import compose_recipients
 
-        _recipients = compose_recipients()
-    return _recipients
+    return compose_recipients()
 
 
+@Warm
 def _choices() -> Choices:
     """The data subjects' choices, over the same service."""
-    global _consents  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _consents is None:
-        from privacy.composition import compose_consents
+    from privacy.composition import compose_consents
 
-        _consents = compose_consents(_service())
-    return _consents
+    return compose_consents(_service())
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:

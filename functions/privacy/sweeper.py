@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from chatapi.aws.errors import AwsError
 from chatapi.clock import Clock
 from chatapi.logs import log, log_error
+from chatapi.warm import Warm
 
 GRACE_SECONDS = 48 * 3600
 _RESERVE_MS = 30_000
@@ -105,26 +106,21 @@ class _Ports(NamedTuple):
     segments: int
 
 
-_ports: _Ports | None = None
-
-
+@Warm
 def _composed() -> _Ports:
     """The composition root: made once per warm function, at the first run, never at init."""
-    global _ports  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _ports is None:
-        from chatapi.aws.client import AwsClient
-        from chatapi.clock import SystemClock
-        from chatapi.environment import region, setting
+    from chatapi.aws.client import AwsClient
+    from chatapi.clock import SystemClock
+    from chatapi.environment import region, setting
 
-        tables: dict[str, tuple[str, Sequence[str]]] = {
-            "projects": (setting("PROJECTS_TABLE"), ("pk",)),
-            "records": (setting("RECORDS_TABLE"), ("pk", "sk")),
-            "requests": (setting("REQUESTS_TABLE"), ("pk", "sk")),
-            "signals": (setting("SIGNALS_TABLE"), ("pk",)),
-        }
-        client = AwsClient("dynamodb", region=region(), timeout=10.0, attempts=4)
-        _ports = _Ports(client, SystemClock(), tables, int(setting("SWEEP_SEGMENTS")))
-    return _ports
+    tables: dict[str, tuple[str, Sequence[str]]] = {
+        "projects": (setting("PROJECTS_TABLE"), ("pk",)),
+        "records": (setting("RECORDS_TABLE"), ("pk", "sk")),
+        "requests": (setting("REQUESTS_TABLE"), ("pk", "sk")),
+        "signals": (setting("SIGNALS_TABLE"), ("pk",)),
+    }
+    client = AwsClient("dynamodb", region=region(), timeout=10.0, attempts=4)
+    return _Ports(client, SystemClock(), tables, int(setting("SWEEP_SEGMENTS")))
 
 
 def run(ports: _Ports, more_time: Callable[[], bool]) -> list[Swept]:

@@ -141,8 +141,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         monkeypatch.setenv(name, REGION)
     monkeypatch.setattr(LambdaBackend, "invoke", invoke)
     monkeypatch.setattr(ECDSAPrivateKey, "sign", sign)
-    monkeypatch.setattr(privacy.handler, "_rights", None)
-    monkeypatch.setattr(privacy.tasks.handler, "_ports", None)
+    monkeypatch.setattr(privacy.handler._service, "made", None)
+    monkeypatch.setattr(privacy.tasks.handler._composed, "made", None)
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         server.start()

@@ -28,7 +28,7 @@ class Context:
 def configured(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
     for name, value in deployed.functions["sweeper"].items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(sweeper, "_ports", None)
+    monkeypatch.setattr(sweeper._composed, "made", None)
     return deployed
 
 
@@ -100,7 +100,7 @@ def test_a_row_that_was_written_anew_stays_and_a_refusal_fails_without_its_text(
     from chatapi.clock import SystemClock
 
     ports = sweeper._Ports(Stub(denied=True), SystemClock(), {"records": ("t", ("pk",))}, 1)
-    monkeypatch.setattr(sweeper, "_ports", ports)
+    monkeypatch.setattr(sweeper._composed, "made", ports)
     with pytest.raises(SweepFailed) as caught:
         sweeper.handler({}, Context())
     assert caught.value.__cause__ is None

@@ -46,27 +46,27 @@ FUNCTIONS = (
     "usage",
 )
 ROOTS = (
-    ("account.gather", "_ports"),
-    ("account.handler", "_services"),
-    ("account.leaks.handler", "_leaks"),
-    ("authorizer.handler", "_authorizer"),
+    ("account.gather", "_composed"),
+    ("account.handler", "_composed"),
+    ("account.leaks.handler", "_service"),
+    ("authorizer.handler", "_service"),
     ("authorizer.handler", "_signals"),
-    ("chat.handler", "_services"),
-    ("privacy.clock", "_ports"),
-    ("privacy.dialects.follow_handler", "_ports"),
-    ("privacy.handler", "_drp"),
-    ("privacy.handler", "_consents"),
-    ("privacy.handler", "_recipients"),
-    ("privacy.handler", "_opendsr"),
-    ("privacy.intake.handler", "_ports"),
-    ("privacy.handler", "_rights"),
-    ("privacy.handler", "_identity"),
-    ("privacy.identity.sender", "_ports"),
-    ("privacy.sweeper", "_ports"),
-    ("privacy.tasks.handler", "_ports"),
-    ("privacy.exports.handler", "_ports"),
+    ("chat.handler", "_ready"),
+    ("privacy.clock", "_composed"),
+    ("privacy.dialects.follow_handler", "_composed"),
+    ("privacy.handler", "_agents"),
+    ("privacy.handler", "_choices"),
+    ("privacy.handler", "_webhooks"),
+    ("privacy.handler", "_dialect"),
+    ("privacy.intake.handler", "_composed"),
+    ("privacy.handler", "_service"),
+    ("privacy.handler", "_who"),
+    ("privacy.identity.sender", "_composed"),
+    ("privacy.sweeper", "_composed"),
+    ("privacy.tasks.handler", "_composed"),
+    ("privacy.exports.handler", "_composed"),
 )
-"""Where the functions keep what a warm function has."""
+"""What a warm function keeps: `chatapi.warm`."""
 
 
 @dataclass
@@ -150,7 +150,7 @@ class InProcess:
                 patch.setenv(name, str(value))
         patch.setattr(ECDSAPrivateKey, "sign", sign_digest)
         for module, name in ROOTS:
-            patch.setattr(importlib.import_module(module), name, None)
+            patch.setattr(getattr(importlib.import_module(module), name), "made", None)
 
     def project(self, scopes: Sequence[str] = SCOPES[:3], **changes: Any) -> tuple[str, str]:
         """A new project: (id, key)."""

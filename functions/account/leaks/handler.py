@@ -9,19 +9,17 @@ from aws_lambda_powertools.event_handler import Response
 
 from account.leaks.service import Leaks
 from chatapi.buffered import JSON, answered, body_of, resolver
+from chatapi.warm import Warm
 
 app = resolver()
-_leaks: Leaks | None = None
 
 
+@Warm
 def _service() -> Leaks:
     """The composition root: made once per warm function, at the first request, never at init."""
-    global _leaks  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _leaks is None:
-        from account.leaks.composition import compose
+    from account.leaks.composition import compose
 
-        _leaks = compose()
-    return _leaks
+    return compose()
 
 
 @app.post("/v1/leaked-keys")

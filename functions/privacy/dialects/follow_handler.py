@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from chatapi.logs import log_error
+from chatapi.warm import Warm
 from privacy.dialects.following import Ports, follow
-
-_ports: Ports | None = None
 
 
 class FollowingFailed(Exception):
@@ -17,14 +16,12 @@ class FollowingFailed(Exception):
         super().__init__("the turn failed; the log names the error's type and place")
 
 
+@Warm
 def _composed() -> Ports:
     """The composition root: made once per warm function, at the first turn, never at init."""
-    global _ports  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _ports is None:
-        from privacy.dialects.composition import compose_follower
+    from privacy.dialects.composition import compose_follower
 
-        _ports = compose_follower()
-    return _ports
+    return compose_follower()
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from chatapi.warm import Warm
 from privacy.exports.ports import Ports
 from privacy.exports.tasks import TASKS
 from privacy.tasks.ports import Result
 from privacy.tasks.running import guarded
 
-_ports: Ports | None = None
 
-
+@Warm
 def _composed() -> Ports:
     """The composition root: made once per warm function, at the first request, never at init."""
-    global _ports  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _ports is None:
-        from privacy.exports.composition import compose
+    from privacy.exports.composition import compose
 
-        _ports = compose()
-    return _ports
+    return compose()
 
 
 def handler(event: dict[str, Any], context: object) -> Result:

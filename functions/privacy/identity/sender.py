@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from chatapi.aws.errors import AwsError
 from chatapi.logs import log, log_error
 from chatapi.mail import Mail
+from chatapi.warm import Warm
 from privacy.identity.challenges import USED, Challenges
 from privacy.identity.service import CODE_DIGITS, Hashes
 from privacy.portal.words import words
@@ -69,17 +70,12 @@ def send(ports: Ports, name: str, new_code: Callable[[], str] = random_code) -> 
     return True
 
 
-_ports: Ports | None = None
-
-
+@Warm
 def _composed() -> Ports:
     """The composition root: clients are made once per warm function, at the first event, never at init."""
-    global _ports  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _ports is None:
-        from privacy.identity.composition import compose_sender
+    from privacy.identity.composition import compose_sender
 
-        _ports = compose_sender()
-    return _ports
+    return compose_sender()
 
 
 def handler(event: dict[str, Any], context: object) -> None:

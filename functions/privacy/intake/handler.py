@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chatapi.logs import log, log_error
+from chatapi.warm import Warm
 from privacy.intake.letters import MAX_HEAD, NotALetter, read, verdicts_of
 from privacy.intake.service import Intake
 
@@ -53,17 +54,12 @@ def receive(ports: Ports, event: dict[str, Any]) -> dict[str, str | None]:
     return {"request": case.id if case else None, "outcome": outcome}
 
 
-_ports: Ports | None = None
-
-
+@Warm
 def _composed() -> Ports:
     """The composition root: made once per warm function, at the first mail, never at init."""
-    global _ports  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _ports is None:
-        from privacy.intake.composition import compose
+    from privacy.intake.composition import compose
 
-        _ports = compose()
-    return _ports
+    return compose()
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, str | None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chatapi.store.cases import Case
+from chatapi.warm import Warm
 from privacy.tasks import begin, erase
 from privacy.tasks.certify import certify
 from privacy.tasks.ports import Ports, Result
@@ -35,17 +36,12 @@ TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {
 }
 
 
-_ports: Ports | None = None
-
-
+@Warm
 def _composed() -> Ports:
     """The composition root: made once per warm function, at the first request, never at init."""
-    global _ports  # noqa: PLW0603 - one instance per process is what a warm function is
-    if _ports is None:
-        from privacy.tasks.composition import compose
+    from privacy.tasks.composition import compose
 
-        _ports = compose()
-    return _ports
+    return compose()
 
 
 def run(ports: Ports, event: Mapping[str, Any]) -> Result:

@@ -34,7 +34,7 @@ class Api:
         self.projects = Projects(Catalogued(self.table, "projects"), mint=MINT, pepper=PEPPER, clock=self.clock)
         self.project, _ = self.projects.create("n", Limits(), region="eu-central-1", scopes=SCOPES)
         usage = Usage(UsageRows(Catalogued(self.table, "projects")), self.clock)
-        monkeypatch.setattr(account.handler, "_services", Services(Keys(self.projects, self.clock), usage))
+        monkeypatch.setattr(account.handler._composed, "made", Services(Keys(self.projects, self.clock), usage))
 
     @property
     def now(self) -> int:

@@ -53,7 +53,7 @@ class World:
         self.set: Callable[[], bytes] = key_set
         self.reads = 0
         self.use(self._fetch)
-        monkeypatch.setattr(account.leaks.handler, "_leaks", None)
+        monkeypatch.setattr(account.leaks.handler._service, "made", None)
         monkeypatch.setattr(account.leaks.handler, "_service", lambda: self.leaks)
 
     def use(self, fetch: Callable[[], bytes] | None) -> None:

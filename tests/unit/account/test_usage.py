@@ -39,7 +39,7 @@ class World:
         table = Catalogued(self.projects, "projects")
         self.rows = UsageRows(table)
         keys = Keys(Projects(table, mint=b"m" * 32, pepper=b"p" * 32, clock=self.clock), self.clock)
-        monkeypatch.setattr(account.handler, "_services", Services(keys, Usage(self.rows, self.clock)))
+        monkeypatch.setattr(account.handler._composed, "made", Services(keys, Usage(self.rows, self.clock)))
 
     def chat(self, tokens: int = 1, *, subject: str = CANARY, project: str = PROJECT, kid: str = "k1") -> None:
         charge = Charge(kid, "smollm2-135m", cached=2, micro_usd=7)

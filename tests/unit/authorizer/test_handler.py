@@ -19,7 +19,7 @@ from tests.unit.authorizer.test_decide import KEY, MINT, PEPPER, project
 def wired_store(monkeypatch: pytest.MonkeyPatch) -> FakeProjects:
     store = FakeProjects(project())
     made = Authorizer(store, table="T", mint=lambda: MINT, pepper=lambda: PEPPER, clock=FixedClock())
-    monkeypatch.setattr(entry, "_authorizer", made)
+    monkeypatch.setattr(entry._service, "made", made)
     return store
 
 

@@ -243,8 +243,8 @@ def test_the_authorizer_counts_what_it_refuses_and_nothing_else(
         def note(self, *what: Any) -> None:
             noted.append(what)
 
-    monkeypatch.setattr(authorizer.handler, "_authorizer", Deciding(outcome))
-    monkeypatch.setattr(authorizer.handler, "_signals", Recorder())
+    monkeypatch.setattr(authorizer.handler._service, "made", Deciding(outcome))
+    monkeypatch.setattr(authorizer.handler._signals, "made", Recorder())
     event = {
         "headers": {"User-Agent": AGENT},
         "httpMethod": "GET",

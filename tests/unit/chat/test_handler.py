@@ -35,7 +35,7 @@ def wired_world(monkeypatch: pytest.MonkeyPatch) -> World:
         world.idempotent,
         lambda: world.surface,
     )
-    monkeypatch.setattr(entry, "_services", services)
+    monkeypatch.setattr(entry._ready, "made", services)
     return world
 
 

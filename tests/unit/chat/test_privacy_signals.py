@@ -27,7 +27,7 @@ def call(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str] | None, body: 
     registry = Registry("local", openai=True, region="eu-central-1")
     account = lambda verdict: Account(world.projects, "T", verdict)  # noqa: E731 - a port
     services = Services(registry, world.chat, world.stored, account, world.idempotent, lambda: world.surface)
-    monkeypatch.setattr(entry, "_services", services)
+    monkeypatch.setattr(entry._ready, "made", services)
     event: dict[str, Any] = {"httpMethod": "POST", "resource": "/v1/chat/completions", "body": body}
     event |= {"headers": headers, "requestContext": {"requestId": "r", "authorizer": world.admit().to_context()}}
     return entry.handler(event, Context("aws-1", int(time.time() * 1000) + 60_000, "arn"))

@@ -121,8 +121,8 @@ class Portal:
         self.people.contacts.set(PROJECT, OWNER)
         self.executions = Executions()
         self.rights = self._rights()
-        monkeypatch.setattr(privacy.handler, "_rights", self.rights)
-        monkeypatch.setattr(privacy.handler, "_identity", self.people.identity)
+        monkeypatch.setattr(privacy.handler._service, "made", self.rights)
+        monkeypatch.setattr(privacy.handler._who, "made", self.people.identity)
 
     def _rights(self) -> Rights:
         world = self.world

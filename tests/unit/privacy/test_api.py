@@ -57,7 +57,7 @@ class Api:
         self.downloads = Downloads()
         links = Links(Catalogued(world.requests, "requests"), world.cases, self.downloads, world.clock)
         self.rights = Rights(world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links)
-        monkeypatch.setattr(privacy.handler, "_rights", self.rights)
+        monkeypatch.setattr(privacy.handler._service, "made", self.rights)
 
     def raw(
         self,

@@ -221,7 +221,7 @@ class Context:
 def test_the_handler_fails_loudly_without_a_text(
     office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(clock, "_ports", office.ports)
+    monkeypatch.setattr(clock._composed, "made", office.ports)
     case = office.world.case()
     assert clock.handler({}, Context()) == {"done": 0, "started": 0, "reminded": 0}
     office.world.clock.advance(21 * DAY)
@@ -229,7 +229,7 @@ def test_the_handler_fails_loudly_without_a_text(
     with pytest.raises(clock.ClockFailed) as caught:
         clock.handler({}, Context())
     assert case.id not in str(caught.value)
-    monkeypatch.setattr(clock, "_ports", office.ports._replace(requests=None))
+    monkeypatch.setattr(clock._composed, "made", office.ports._replace(requests=None))
     with pytest.raises(clock.ClockFailed) as caught:
         clock.handler({}, Context())
     assert caught.value.__cause__ is None

@@ -33,7 +33,7 @@ class Api:
         def pseudonym(project: str, subject: Subject) -> str:
             return ALICE if subject.user.startswith("alice") else BOB
 
-        monkeypatch.setattr(privacy.handler, "_consents", Choices(self.consents, self.world.clock, pseudonym))
+        monkeypatch.setattr(privacy.handler._choices, "made", Choices(self.consents, self.world.clock, pseudonym))
 
     def call(self, body: Any, path: str = PATH, outcome: str = "ok", project: str = PROJECT) -> tuple[int, Any]:
         context = {"requestId": "r", "authorizer": Verdict(project, "k1", outcome=outcome).to_context()}

@@ -15,7 +15,7 @@ from tests.unit.privacy.world import PROJECT, World
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    monkeypatch.setattr(privacy.tasks.handler, "_ports", world.ports)
+    monkeypatch.setattr(privacy.tasks.handler._composed, "made", world.ports)
     return world
 
 

@@ -136,7 +136,7 @@ class Api:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.world = Told(200)
         monkeypatch.setattr(
-            privacy.handler, "_recipients", Recipients(self.world.webhooks, Outbound(), self.world.clock)
+            privacy.handler._webhooks, "made", Recipients(self.world.webhooks, Outbound(), self.world.clock)
         )
 
     def call(self, method: str, body: Any = None, outcome: str = "ok", project: str = PROJECT) -> tuple[int, Any]:

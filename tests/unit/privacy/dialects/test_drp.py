@@ -47,7 +47,7 @@ class Network:
             self.followed.append,
             business=BUSINESS,
         )
-        monkeypatch.setattr(privacy.handler, "_drp", self.drp)
+        monkeypatch.setattr(privacy.handler._agents, "made", self.drp)
         self.tokens = {name: self.call("POST", f"/v1/agent/{name}", self.sign(name))[1]["token"] for name in self.keys}
 
     def claims(self, agent: str = AGENT, **changes: Any) -> dict[str, Any]:

@@ -86,8 +86,8 @@ class Api:
         self.rights = Rights(world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links)
         self.bindings = Bindings(Catalogued(self.world.requests, "requests"))
         self.dialect = OpenDsr(self.rights, self.bindings, self.signer, self.world.clock, Outbound(), self.starter)
-        monkeypatch.setattr(privacy.handler, "_rights", self.rights)
-        monkeypatch.setattr(privacy.handler, "_opendsr", self.dialect)
+        monkeypatch.setattr(privacy.handler._service, "made", self.rights)
+        monkeypatch.setattr(privacy.handler._dialect, "made", self.dialect)
 
     def raw(self, method: str, path: str, body: Any = None, *, outcome: str = "ok", project: str = PROJECT) -> Any:
         context = {
