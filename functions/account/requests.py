@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from chatapi.errors import BadRequest, RequestTooLarge
+from chatapi.bodies import Strict, parsed
 from chatapi.grants import MAX_ENTRIES, MAX_NAME, Grant, canonical_cidr, is_key_name, is_model_name
 from chatapi.keys import PREFIX
 from chatapi.limits.windows import NO_LIMIT
@@ -34,16 +34,12 @@ def _retention(value: str) -> str:
     return value
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, frozen=True)
-
-
 Scope = Literal["chat", "history", "privacy", "keys", "usage"]
 Limit = Annotated[int, Field(gt=0, le=NO_LIMIT)]
 Bounded = Field(min_length=1, max_length=MAX_ENTRIES)
 
 
-class KeyCreate(_Strict):
+class KeyCreate(Strict):
     """The body of `POST /v1/keys`. What is left out is as the calling key has it; its scopes are always named."""
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_name)]
@@ -70,46 +66,19 @@ class KeyCreate(_Strict):
         )
 
 
-class KeyRotate(_Strict):
+class KeyRotate(Strict):
     """The body of `POST /v1/keys/{id}/rotate`. Without a body the overlap is a day."""
 
     overlap_seconds: Annotated[int, Field(ge=0, le=MAX_OVERLAP)] = DAY
 
 
 _FIELDS = frozenset([*KeyCreate.model_fields, *KeyRotate.model_fields])
-Shape = TypeVar("Shape", bound=_Strict)
+Shape = TypeVar("Shape", bound=Strict)
 
 
 def parse(shape: type[Shape], body: bytes) -> Shape:
     """The request in a body. RequestTooLarge above 16 KiB; BadRequest with the path of the first wrong field."""
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestTooLarge("The request body is larger than 16 KiB.")
-    try:
-        return shape.model_validate_json(body)
-    except ValidationError as error:
-        refusal = _refusal(error)
-    raise refusal  # outside the handler: the cause would quote the input
-
-
-def _refusal(error: ValidationError) -> BadRequest:
-    problem: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    kind, param = problem["type"], _path(problem["loc"])
-    if kind == "json_invalid":
-        return BadRequest("The body is not valid JSON.", code="invalid_json")
-    if kind == "missing":
-        return BadRequest("A required parameter is missing.", code="missing_required_parameter", param=param)
-    if kind == "extra_forbidden":
-        return BadRequest("The request has a parameter that is not known.", code="unknown_parameter", param=param)
-    if kind == "too_short":
-        return BadRequest("The array is empty.", code="empty_array", param=param)
-    if kind.endswith("_type") or kind.startswith("model_"):
-        return BadRequest("The parameter has the wrong type.", code="invalid_type", param=param)
-    return BadRequest("The parameter's value is not supported here.", code="invalid_value", param=param)
-
-
-def _path(loc: tuple[str | int, ...]) -> str | None:
-    known = [f"[{step}]" if isinstance(step, int) else step for step in loc if isinstance(step, int) or step in _FIELDS]
-    return "".join(known) or None
+    return parsed(shape, body, known=_FIELDS, most=MAX_BODY_BYTES)
 
 
 def show(project: str, key: KeyInfo) -> dict[str, Any]:

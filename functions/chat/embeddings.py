@@ -10,14 +10,15 @@ import base64
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chat import receipts, sse
 from chat.answers import broken
 from chat.providers.base import EmbedCall, ProviderBroken, Vector, Vectors
 from chat.service import Answer, Chat, Started
 from chat.shapes import Name
-from chat.wire import DataHandling, refusal
+from chat.wire import DataHandling
+from chatapi.bodies import parsed
 from chatapi.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -101,11 +102,7 @@ _FREE = frozenset(("input",))
 
 def parse(body: bytes) -> EmbeddingsRequest:
     """The request of a body. BadRequest with a stable code and the field's path."""
-    try:
-        return EmbeddingsRequest.model_validate_json(body or b"")
-    except ValidationError as error:
-        problem = refusal(error, known=_KNOWN, free=_FREE)
-    raise problem  # outside the handler, as in chat.wire
+    return parsed(EmbeddingsRequest, body, known=_KNOWN, free=_FREE)
 
 
 def embed(chat: Chat, body: bytes, caller: Verdict, account: Account, timeout: float) -> Answer:

@@ -6,10 +6,9 @@ are ours. An error names the field by its path, and of the request nothing but t
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chat.shapes import (
     AllowedTools,
@@ -27,7 +26,7 @@ from chat.shapes import (
     Tool,
     ToolCall,
 )
-from chatapi.errors import BadRequest
+from chatapi.bodies import parsed
 from chatapi.verdict import DEFAULT_OUTPUT_TOKENS
 
 
@@ -128,49 +127,9 @@ _FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "t
 
 def parse(body: bytes | None) -> ChatRequest:
     """The request of a body. BadRequest with a stable code and the field's path."""
-    try:
-        return ChatRequest.model_validate_json(body or b"")
-    except ValidationError as error:
-        problem = refusal(error)
-    # Raised outside the handler: as its context, pydantic's error would travel along, and it names the caller's keys.
-    raise problem
+    return parsed(ChatRequest, body or b"", known=_KNOWN, free=_FREE)
 
 
 def parse_update(body: bytes | None) -> dict[str, str]:
     """The metadata of an update; null takes all away. BadRequest as in `parse`."""
-    try:
-        return CompletionUpdate.model_validate_json(body or b"").metadata or {}
-    except ValidationError as error:
-        problem = refusal(error)
-    raise problem
-
-
-def refusal(error: ValidationError, *, known: Collection[str] = _KNOWN, free: Collection[str] = _FREE) -> BadRequest:
-    """The first problem as an OpenAI-shaped 400. `known` and `free` as in `path`."""
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    # A union reports each of its branches: the one that got furthest is what the caller meant.
-    problem = max(problems, key=lambda found: sum(isinstance(s, int) or s in known for s in found["loc"]))
-    kind, param = problem["type"], path(problem["loc"], known, free)
-    if kind == "json_invalid":
-        return BadRequest("The body is not valid JSON.", code="invalid_json")
-    if kind == "missing":
-        return BadRequest("A required parameter is missing.", code="missing_required_parameter", param=param)
-    if kind == "too_short":
-        return BadRequest("The array is empty.", code="empty_array", param=param)
-    if kind.endswith(("_type", "_parsing")) or kind.startswith("model_"):
-        return BadRequest("The parameter has the wrong type.", code="invalid_type", param=param)
-    return BadRequest("The parameter's value is not supported here.", code="invalid_value", param=param)
-
-
-def path(loc: tuple[str | int, ...], known: Collection[str] = _KNOWN, free: Collection[str] = _FREE) -> str | None:
-    """`messages[0].content` from pydantic's location. Only `known` names, those of our own models, get in, and nothing
-    below a `free` one: a key of `metadata`, say, was made up by the caller and stays out."""
-    out = ""
-    for step in loc:
-        if isinstance(step, int):
-            out += f"[{step}]"
-        elif step in known:
-            out += ("." if out else "") + step
-            if step in free:
-                break
-    return out or None
+    return parsed(CompletionUpdate, body or b"", known=_KNOWN, free=_FREE).metadata or {}

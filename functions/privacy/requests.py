@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from chatapi.bodies import Strict, parsed
 from chatapi.deadlines import acknowledge_by, ccpa_due
-from chatapi.errors import BadRequest, RequestTooLarge
+from chatapi.errors import BadRequest
 from chatapi.store.cases import CANCEL, REVERSIBLE, Case
 from privacy.explanations import explained
 from privacy.tasks.outcomes import public
@@ -15,10 +16,7 @@ from privacy.tasks.outcomes import public
 MAX_BODY_BYTES = 16 * 1024
 OFFERED = ("access", "portability", "erasure")
 _FIELDS = frozenset({"type", "subject", "user", "owner", "purpose", "state"})
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, frozen=True)
+_TEXTS = {"subject": "Select with exactly one of user and owner."}
 
 
 def _true(value: bool) -> bool:
@@ -27,7 +25,7 @@ def _true(value: bool) -> bool:
     return value
 
 
-class Subject(_Strict):
+class Subject(Strict):
     """Who: exactly one of an end user's id, as the project's requests carried it, and the project's owner."""
 
     user: Annotated[str, Field(min_length=1, max_length=512)] = ""
@@ -40,20 +38,20 @@ class Subject(_Strict):
         return self
 
 
-class PrivacyRequest(_Strict):
+class PrivacyRequest(Strict):
     """The body of `POST /v1/privacy/requests`."""
 
     type: str
     subject: Subject
 
 
-class SessionRequest(_Strict):
+class SessionRequest(Strict):
     """The body of `POST /v1/privacy/sessions`."""
 
     subject: Subject
 
 
-class Choice(_Strict):
+class Choice(Strict):
     """The body of `POST /v1/privacy/consents`."""
 
     subject: Subject
@@ -61,7 +59,7 @@ class Choice(_Strict):
     state: Annotated[str, Field(max_length=16)]
 
 
-_Model = TypeVar("_Model", bound=_Strict)
+_Model = TypeVar("_Model", bound=Strict)
 
 
 def parse(body: bytes) -> PrivacyRequest:
@@ -87,31 +85,7 @@ def parse_choice(body: bytes) -> Choice:
 
 
 def _parsed(model: type[_Model], body: bytes) -> _Model:
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestTooLarge("The request body is larger than 16 KiB.")
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        refusal = _refusal(error)
-    raise refusal  # outside the handler: the cause would quote the input
-
-
-def _refusal(error: ValidationError) -> BadRequest:
-    first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    known = [str(part) for part in first["loc"] if part in _FIELDS]
-    param = ".".join(known) or None
-    match first["type"]:
-        case "json_invalid":
-            return BadRequest("The body is not valid JSON.", code="invalid_json")
-        case "missing":
-            return BadRequest("A required parameter is missing.", code="missing_required_parameter", param=param)
-        case "extra_forbidden":
-            parent = ".".join(known[: len(first["loc"]) - 1]) or None
-            return BadRequest("The request has a parameter that is not known.", code="unknown_parameter", param=parent)
-        case _ if param == "subject":
-            return BadRequest("Select with exactly one of user and owner.", code="invalid_type", param=param)
-        case _:
-            return BadRequest("A parameter has the wrong type or length.", code="invalid_type", param=param)
+    return parsed(model, body, known=_FIELDS, most=MAX_BODY_BYTES, texts=_TEXTS)
 
 
 def show(case: Case) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from chat.responses.shapes import (
     AllowedTools,
@@ -31,7 +31,8 @@ from chat.responses.shapes import (
     type_of,
 )
 from chat.shapes import Metadata, Name
-from chat.wire import DataHandling, refusal
+from chat.wire import DataHandling
+from chatapi.bodies import parsed
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -177,9 +178,4 @@ _FREE = frozenset(("metadata", "parameters", "schema"))
 
 def parse(shape: type[M], body: bytes) -> M:
     """A body of one of the shapes above. BadRequest with a stable code and the field's path."""
-    try:
-        return shape.model_validate_json(body)
-    except ValidationError as error:
-        problem = refusal(error, known=_KNOWN, free=_FREE)
-    # Raised outside the handler: as its context, pydantic's error would travel along, and it names the caller's keys.
-    raise problem
+    return parsed(shape, body, known=_KNOWN, free=_FREE)

@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from chatapi.aws.errors import AwsError
+from chatapi.bodies import Strict, parsed
 from chatapi.certificates import Signer
 from chatapi.clock import Clock, iso
-from chatapi.errors import BadRequest, Conflict, NotFound, RequestTooLarge
+from chatapi.errors import BadRequest, Conflict, NotFound
 from chatapi.outbound import BadUrl, Outbound
 from chatapi.store.cases import CANCELLED, CLOSED, COMPLETED, FAILED, IN_PROGRESS, Case
 from privacy.dialects.bindings import OPENDSR, Binding, Bindings
@@ -44,12 +45,11 @@ _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
-class _Strict(BaseModel):
-    # Fields that a later 2.x adds are not refused; ours are not coerced.
-    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True, frozen=True)
+class _Open(Strict):
+    model_config = ConfigDict(extra="ignore")  # fields that a later 2.x adds are not refused
 
 
-class Identity(_Strict):
+class Identity(_Open):
     """Section 5.3."""
 
     identity_type: Annotated[str, Field(max_length=64)]
@@ -57,7 +57,7 @@ class Identity(_Strict):
     identity_format: Annotated[str, Field(max_length=16)]
 
 
-class Body(_Strict):
+class Body(_Open):
     """Section 7.1.1. `extensions` of other processors are not read."""
 
     regulation: Annotated[str, Field(pattern="^(gdpr|ccpa)$")]
@@ -66,7 +66,10 @@ class Body(_Strict):
     subject_identities: Annotated[list[Identity], Field(min_length=1, max_length=16)]
     submitted_time: Annotated[str, Field(max_length=40)]
     api_version: Annotated[str, Field(pattern=r"^2(\.\d{1,3}){0,2}$")] = API_VERSION
-    status_callback_urls: Annotated[list[str], Field(max_length=MAX_CALLBACKS)] = []
+    status_callback_urls: Annotated[list[str], Field(max_length=MAX_CALLBACKS, default_factory=list)]
+
+
+_FIELDS = frozenset([*Body.model_fields, *Identity.model_fields])
 
 
 class Starter(Protocol):
@@ -226,21 +229,7 @@ class OpenDsr:
 
 
 def _read(raw: bytes) -> Body:
-    if len(raw) > MAX_BODY_BYTES:
-        raise RequestTooLarge("The request body is larger than 16 KiB.")
-    try:
-        return Body.model_validate_json(raw)
-    except ValidationError as error:
-        first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        known = [str(part) for part in first["loc"] if part in Body.model_fields or part in Identity.model_fields]
-        missing = first["type"] == "missing"
-        json_invalid = first["type"] == "json_invalid"
-    if json_invalid:
-        raise BadRequest("The body is not valid JSON.", code="invalid_json")
-    param = ".".join(known) or None
-    if missing:
-        raise BadRequest("A required field is missing.", code="missing_required_parameter", param=param)
-    raise BadRequest("A field has the wrong type, length or value.", code="invalid_value", param=param)
+    return parsed(Body, raw, known=_FIELDS, most=MAX_BODY_BYTES)
 
 
 def _wrong(param: str, message: str) -> BadRequest:

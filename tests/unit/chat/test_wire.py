@@ -66,7 +66,7 @@ def test_what_is_no_json_is_invalid_json(raw: bytes) -> None:
         ({"response_format": {"type": CANARY}}, "invalid_value", "response_format"),
         ({"response_format": {"type": "json_schema"}}, "missing_required_parameter", "response_format"),
         ({"data_handling": {"ttl_seconds": 5}}, "invalid_value", "data_handling.ttl_seconds"),
-        ({"data_handling": {"ttl": 60}}, "invalid_value", "data_handling"),
+        ({"data_handling": {"ttl": 60}}, "unknown_parameter", "data_handling"),
         ({"seed": 2**63}, "invalid_value", "seed"),
         ({"max_tokens": 0}, "invalid_value", "max_tokens"),
         ({"stream": "yes"}, "invalid_type", "stream"),

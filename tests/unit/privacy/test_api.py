@@ -182,13 +182,13 @@ def test_from_request_to_certificate(api: Api) -> None:
         ({"type": "erasure"}, (400, "missing_required_parameter", "subject")),
         ({"type": 1, "subject": {"user": "x"}}, (400, "invalid_type", "type")),
         ({"type": "erasure", "subject": "x"}, (400, "invalid_type", "subject")),
-        ({"type": "erasure", "subject": {}}, (400, "invalid_type", "subject")),
-        ({"type": "erasure", "subject": {"user": "x", "owner": True}}, (400, "invalid_type", "subject")),
+        ({"type": "erasure", "subject": {}}, (400, "invalid_value", "subject")),
+        ({"type": "erasure", "subject": {"user": "x", "owner": True}}, (400, "invalid_value", "subject")),
         ({"type": "erasure", "subject": {"user": None}}, (400, "invalid_type", "subject.user")),
         ({"type": "erasure", "subject": {"user": 7}}, (400, "invalid_type", "subject.user")),
-        ({"type": "erasure", "subject": {"user": ""}}, (400, "invalid_type", "subject.user")),
-        ({"type": "erasure", "subject": {"user": "x" * 513}}, (400, "invalid_type", "subject.user")),
-        ({"type": "erasure", "subject": {"owner": False}}, (400, "invalid_type", "subject.owner")),
+        ({"type": "erasure", "subject": {"user": ""}}, (400, "invalid_value", "subject.user")),
+        ({"type": "erasure", "subject": {"user": "x" * 513}}, (400, "invalid_value", "subject.user")),
+        ({"type": "erasure", "subject": {"owner": False}}, (400, "invalid_value", "subject.owner")),
         ({"type": "erasure", "subject": {"owner": 1}}, (400, "invalid_type", "subject.owner")),
         ({"type": "erasure", "subject": {"owner": None}}, (400, "invalid_type", "subject.owner")),
         ({"type": "erasure", "subject": {"user": "x"}, "alice": 1}, (400, "unknown_parameter", None)),
@@ -205,6 +205,11 @@ def test_refusals_name_the_field_and_quote_nothing(api: Api, body: Any, expected
     assert code(answer) == expected
     assert "alice" not in str(answer)
     assert api.world.requests.rows == {}
+
+
+def test_a_wrong_selector_is_told_what_a_right_one_is(api: Api) -> None:
+    _, body = api.call("POST", REQUESTS, {"type": "erasure", "subject": {"user": "x", "owner": True}})
+    assert body["error"]["message"] == "Select with exactly one of user and owner."
 
 
 def test_the_largest_user_and_any_unicode_pass(api: Api) -> None:

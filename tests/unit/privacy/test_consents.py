@@ -106,8 +106,8 @@ def test_a_purpose_that_is_not_optional_is_refused_with_the_reason(api: Api, pur
         ({**WHO, "purpose": "canary-purpose", "state": "granted"}, "unknown_purpose"),
         ({**WHO, "purpose": "marketing", "state": "canary-state"}, "invalid_value"),
         ({**WHO, "purpose": "marketing"}, "missing_required_parameter"),
-        ({"subject": {"user": "a", "owner": True}, "purpose": "marketing", "state": "granted"}, "invalid_type"),
-        ({**WHO, "purpose": "p" * 65, "state": "granted"}, "invalid_type"),
+        ({"subject": {"user": "a", "owner": True}, "purpose": "marketing", "state": "granted"}, "invalid_value"),
+        ({**WHO, "purpose": "p" * 65, "state": "granted"}, "invalid_value"),
     ],
 )
 def test_what_is_none_is_refused_and_never_quoted(api: Api, body: Any, code: str) -> None:

@@ -1,0 +1,75 @@
+"""Bodies of requests: read by a pydantic model, refused in OpenAI's shape. No refusal quotes what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from chatapi.errors import BadRequest, RequestTooLarge
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A body that is what its model says and nothing more. OpenAI's own shapes are laxer: see chat.wire."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, frozen=True)
+
+
+def parsed(
+    model: type[M],
+    body: bytes,
+    *,
+    known: Collection[str],
+    free: Collection[str] = (),
+    most: int | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> M:
+    """The request in a body. `most`: its bytes at most, RequestTooLarge above. BadRequest with a stable code and the
+    path of the field that is wrong; `known` and `free` as in `path`. `texts`: by path, what to say of a wrong value
+    there, where there is more to say than that."""
+    if most is not None and len(body) > most:
+        raise RequestTooLarge(f"The request body is larger than {most // 1024} KiB.")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        problem = _refusal(error, known, free, texts or {})
+    # Raised outside the handler: as its context, pydantic's error would travel along, and it names the caller's keys.
+    raise problem
+
+
+def _refusal(
+    error: ValidationError, known: Collection[str], free: Collection[str], texts: Mapping[str, str]
+) -> BadRequest:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    # A union reports each of its branches: the one that got furthest is what the caller meant.
+    problem = max(problems, key=lambda found: sum(isinstance(s, int) or s in known for s in found["loc"]))
+    kind, param = problem["type"], path(problem["loc"], known, free)
+    if kind == "json_invalid":
+        return BadRequest("The body is not valid JSON.", code="invalid_json")
+    if kind == "missing":
+        return BadRequest("A required parameter is missing.", code="missing_required_parameter", param=param)
+    if kind == "extra_forbidden":
+        return BadRequest("The request has a parameter that is not known.", code="unknown_parameter", param=param)
+    if kind == "too_short":
+        return BadRequest("The array is empty.", code="empty_array", param=param)
+    if kind.endswith(("_type", "_parsing")) or kind.startswith("model_"):
+        return BadRequest("The parameter has the wrong type.", code="invalid_type", param=param)
+    said = texts.get(param or "", "The parameter's value is not supported here.")
+    return BadRequest(said, code="invalid_value", param=param)
+
+
+def path(loc: tuple[str | int, ...], known: Collection[str], free: Collection[str] = ()) -> str | None:
+    """`messages[0].content` from pydantic's location. Only `known` names, those of our own models, get in, and nothing
+    below a `free` one: a key of `metadata`, say, was made up by the caller and stays out."""
+    out = ""
+    for step in loc:
+        if isinstance(step, int):
+            out += f"[{step}]"
+        elif step in known:
+            out += ("." if out else "") + step
+            if step in free:
+                break
+    return out or None
