@@ -15,16 +15,14 @@ from chatapi.clock import SystemClock
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.contacts import Contacts
-from chatapi.store.dynamo import DynamoTable
 from chatapi.store.items import Table
 from chatapi.store.marks import Marks
 from chatapi.store.projects import Projects
 from chatapi.store.records import Records
 from chatapi.store.signals import every_row, live_signals
 from chatapi.store.usage import UsageRows
-from chatapi.vault import Vault, project_pepper, subject_id
-from chatapi.vault.dynamo import DynamoWraps
-from chatapi.vault.kms import KmsKeys
+from chatapi.vault import project_pepper, subject_id
+from chatapi.wiring import store_of, vault_of
 from privacy.executions import StepFunctions
 
 
@@ -74,11 +72,11 @@ class Target:
 
     def projects_table(self) -> Catalogued:
         """The Projects table, as its repositories take it."""
-        return Catalogued(DynamoTable(self.client("dynamodb"), self.output("ProjectsTable"), sort=None), "projects")
+        return store_of(self.client("dynamodb"), "projects", SystemClock(), self.output("ProjectsTable"))
 
     def requests(self) -> Table:
         """The catalogued Requests table."""
-        return Catalogued(DynamoTable(self.client("dynamodb"), self.output("RequestsTable")), "requests")
+        return store_of(self.client("dynamodb"), "requests", SystemClock(), self.output("RequestsTable"))
 
     def cases(self) -> Cases:
         """The data-rights requests."""
@@ -87,12 +85,9 @@ class Target:
     def contacts(self) -> Contacts:
         """Where the owners of projects can be reached."""
         clock, dynamodb = SystemClock(), self.client("dynamodb")
-        vault = Vault(
-            DynamoWraps(dynamodb, self.output("VaultTable")),
-            KmsKeys(self.client("kms"), self.output("EpochAlias")),
-            clock,
-        )
-        table = Catalogued(DynamoTable(dynamodb, self.output("RecordsTable")), "records")
+        keys = self.output("VaultTable"), self.output("EpochAlias")
+        vault = vault_of(dynamodb, self.client("kms"), clock, *keys)
+        table = store_of(dynamodb, "records", clock, self.output("RecordsTable"))
         secrets = Secrets(self.client("secretsmanager"))
         records = Records(table, vault, Marks(self.requests(), clock), clock)
         return Contacts(records, lambda: secrets.get(self.output("SubjectPepperSecret")))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from account.service import Keys, Services
 from account.usage import Usage
 from chatapi.aws.client import AwsClient
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.secrets import Secrets
-from chatapi.store.dynamo import DynamoTable
 from chatapi.store.projects import Projects
 from chatapi.store.usage import UsageRows
+from chatapi.wiring import store_of
 
 
 def compose() -> Services:
@@ -19,7 +18,7 @@ def compose() -> Services:
     here, clock = region(), SystemClock()
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     dynamodb = AwsClient("dynamodb", region=here)
-    table = Catalogued(DynamoTable(dynamodb, setting("PROJECTS_TABLE"), sort=None, now=clock.now), "projects")
+    table = store_of(dynamodb, "projects", clock)
     projects = Projects(
         table,
         mint=secrets.get(setting("MINT_SECRET")),

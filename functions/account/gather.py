@@ -53,16 +53,16 @@ def _totals(index: DayIndex, date: str) -> dict[str, By]:
 def _composed() -> tuple[DayIndex, UsageRows, Clock]:
     """The composition root: made once per warm function, at the first run, never at init."""
     from chatapi.aws.client import AwsClient
-    from chatapi.catalogue import Catalogued
     from chatapi.clock import SystemClock
     from chatapi.environment import region, setting
-    from chatapi.store.dynamo import DynamoTable
     from chatapi.store.usage import DynamoDayIndex
+    from chatapi.wiring import store_of
 
     # Nobody waits for these calls, so they may be patient.
     dynamodb = AwsClient("dynamodb", region=region(), timeout=5.0, attempts=4)
-    projects = Catalogued(DynamoTable(dynamodb, setting("PROJECTS_TABLE"), sort=None), "projects")
-    return DynamoDayIndex(dynamodb, setting("RECORDS_TABLE")), UsageRows(projects), SystemClock()
+    clock = SystemClock()
+    rows = UsageRows(store_of(dynamodb, "projects", clock))
+    return DynamoDayIndex(dynamodb, setting("RECORDS_TABLE")), rows, clock
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:

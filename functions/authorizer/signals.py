@@ -5,9 +5,9 @@ from __future__ import annotations
 from chatapi.aws.client import AwsClient
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
-from chatapi.environment import region, setting
+from chatapi.environment import region
 from chatapi.signals import Signals
-from chatapi.store.dynamo import DynamoTable
+from chatapi.wiring import store_of
 
 
 def compose() -> Signals:
@@ -16,6 +16,6 @@ def compose() -> Signals:
 
     def table() -> Catalogued:
         client = AwsClient("dynamodb", region=region(), timeout=0.3, attempts=1)
-        return Catalogued(DynamoTable(client, setting("SIGNALS_TABLE"), sort=None, now=clock.now), "signals")
+        return store_of(client, "signals", clock)
 
     return Signals(table, clock)

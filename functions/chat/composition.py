@@ -16,20 +16,17 @@ from chat.replays import Replays
 from chat.service import Chat
 from chat.stored import StoredChats, tags_of
 from chatapi.aws.client import AwsClient
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.secrets import Secrets
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
-from chatapi.store.dynamo import DynamoTable
 from chatapi.store.marks import Marks
 from chatapi.store.records import Records
-from chatapi.vault import Vault, project_pepper, subject_id
-from chatapi.vault.dynamo import DynamoWraps
-from chatapi.vault.kms import KmsKeys
+from chatapi.vault import project_pepper, subject_id
 from chatapi.vault.subjects import Kind
 from chatapi.verdict import Verdict
+from chatapi.wiring import store_of, vault_of
 
 if TYPE_CHECKING:
     from chat.responses.routes import Surface
@@ -55,13 +52,9 @@ def compose() -> Services:
     here, clock = region(), SystemClock()
     dynamodb, once = AwsClient("dynamodb", region=here), AwsClient("dynamodb", region=here, once=True)
     secrets = Secrets(AwsClient("secretsmanager", region=here))
-    vault = Vault(
-        DynamoWraps(dynamodb, setting("VAULT_TABLE")),
-        KmsKeys(AwsClient("kms", region=here), setting("EPOCH_KEY")),
-        clock,
-    )
-    records = Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records")
-    requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    vault = vault_of(dynamodb, AwsClient("kms", region=here), clock)
+    records = store_of(dynamodb, "records", clock)
+    requests = store_of(dynamodb, "requests", clock)
     marks = Marks(requests, clock)
     completions = Completions(records, vault, marks, clock)
     model_url = os.environ.get("MODEL_URL", "")

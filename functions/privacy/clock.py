@@ -199,16 +199,15 @@ def _tell(ports: Ports, page: _Page, now: int) -> None:
 def _composed() -> Ports:
     """The composition root: made once per warm function, at the first run, never at init."""
     from chatapi.aws.client import AwsClient
-    from chatapi.catalogue import Catalogued
     from chatapi.clock import SystemClock
     from chatapi.environment import region, setting
     from chatapi.mail import SesMail
-    from chatapi.store.dynamo import DynamoTable
+    from chatapi.wiring import store_of
     from privacy.executions import StepFunctions
 
     here, clock = region(), SystemClock()
     dynamodb = AwsClient("dynamodb", region=here, timeout=5.0, attempts=4)
-    requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    requests = store_of(dynamodb, "requests", clock)
     executions = StepFunctions(AwsClient("states", region=here), {"erasure": setting("ERASURE_MACHINE")})
     mail = SesMail(AwsClient("email", region=here, timeout=5.0), setting("MAIL_FROM"))
     return Ports(requests, Cases(requests), executions, mail, clock, setting("OFFICER"))

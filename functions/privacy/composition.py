@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from chatapi.aws.client import AwsClient
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
@@ -13,8 +12,8 @@ from chatapi.outbound import Outbound
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.consents import Consents
-from chatapi.store.dynamo import DynamoTable
 from chatapi.store.webhooks import Webhooks
+from chatapi.wiring import store_of
 from privacy.consents import Choices
 from privacy.downloads import Links
 from privacy.executions import StepFunctions
@@ -27,8 +26,7 @@ def compose() -> Rights:
     """Wire everything from the environment."""
     here, clock = region(), SystemClock()
     secrets = Secrets(AwsClient("secretsmanager", region=here))
-    table = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
-    requests = Catalogued(table, "requests")
+    requests = store_of(AwsClient("dynamodb", region=here), "requests", clock)
     cases = Cases(requests)
     machines = {"erasure": setting("ERASURE_MACHINE"), "export": setting("EXPORT_MACHINE")}
     return Rights(
@@ -52,13 +50,13 @@ def compose_recipients() -> Recipients:
     """The projects' webhooks, from the environment."""
     here, clock = region(), SystemClock()
     secrets = Secrets(AwsClient("secretsmanager", region=here))
-    rows = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
-    webhooks = Webhooks(Catalogued(rows, "requests"), lambda: secrets.get(setting("WEBHOOK_SECRET")))
+    rows = store_of(AwsClient("dynamodb", region=here), "requests", clock)
+    webhooks = Webhooks(rows, lambda: secrets.get(setting("WEBHOOK_SECRET")))
     return Recipients(webhooks, outbound(), clock)
 
 
 def compose_consents(rights: Rights) -> Choices:
     """The data subjects' choices, from the environment."""
     here, clock = region(), SystemClock()
-    rows = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
-    return Choices(Consents(Catalogued(rows, "requests")), clock, rights.pseudonym)
+    rows = store_of(AwsClient("dynamodb", region=here), "requests", clock)
+    return Choices(Consents(rows), clock, rights.pseudonym)

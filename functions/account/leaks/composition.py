@@ -8,19 +8,15 @@ from functools import cache
 from account.leaks.service import Leaks
 from account.leaks.signatures import PublicKeys, fetcher
 from chatapi.aws.client import AwsClient
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.mail import SesMail
 from chatapi.secrets import Secrets
 from chatapi.store.contacts import Contacts
-from chatapi.store.dynamo import DynamoTable
 from chatapi.store.marks import Marks
 from chatapi.store.projects import Projects
 from chatapi.store.records import Records
-from chatapi.vault import Vault
-from chatapi.vault.dynamo import DynamoWraps
-from chatapi.vault.kms import KmsKeys
+from chatapi.wiring import store_of, vault_of
 
 
 def compose() -> Leaks:
@@ -33,19 +29,12 @@ def compose() -> Leaks:
 
     @cache
     def projects() -> Projects:
-        table = DynamoTable(dynamodb, setting("PROJECTS_TABLE"), sort=None, now=clock.now)
-        pepper = secrets.get(setting("KEY_PEPPER_SECRET"))
-        return Projects(
-            Catalogued(table, "projects"), mint=secrets.get(setting("MINT_SECRET")), pepper=pepper, clock=clock
-        )
+        mint, pepper = secrets.get(setting("MINT_SECRET")), secrets.get(setting("KEY_PEPPER_SECRET"))
+        return Projects(store_of(dynamodb, "projects", clock), mint=mint, pepper=pepper, clock=clock)
 
-    vault = Vault(
-        DynamoWraps(dynamodb, setting("VAULT_TABLE")),
-        KmsKeys(AwsClient("kms", region=here), setting("EPOCH_KEY")),
-        clock,
-    )
-    records = Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records")
-    requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    vault = vault_of(dynamodb, AwsClient("kms", region=here), clock)
+    records = store_of(dynamodb, "records", clock)
+    requests = store_of(dynamodb, "requests", clock)
     contacts = Contacts(Records(records, vault, Marks(requests, clock), clock), lambda: b"")  # read alone
     mailer = SesMail(AwsClient("email", region=here, timeout=5.0), setting("MAIL_FROM"))
     keys = PublicKeys(fetch, clock)

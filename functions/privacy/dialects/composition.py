@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 
 from chatapi.aws.client import AwsClient
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.secrets import Secrets
 from chatapi.store.agents import Agents
 from chatapi.store.cases import Cases
-from chatapi.store.dynamo import DynamoTable
+from chatapi.wiring import store_of
 from privacy.composition import outbound
 from privacy.dialects.bindings import Bindings
 from privacy.dialects.drp import Drp
@@ -27,10 +26,9 @@ _TIMEOUT, _ATTEMPTS = 5.0, 4
 def compose_opendsr(rights: Rights) -> OpenDsr:
     """OpenDSR over the data-rights service, from the environment."""
     here, clock = region(), SystemClock()
-    table = DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now)
     return OpenDsr(
         rights,
-        Bindings(Catalogued(table, "requests")),
+        Bindings(store_of(AwsClient("dynamodb", region=here), "requests", clock)),
         KmsSigner(AwsClient("kms", region=here), setting("DIALECT_KEY")),
         clock,
         outbound(),
@@ -42,9 +40,7 @@ def compose_opendsr(rights: Rights) -> OpenDsr:
 def compose_drp() -> Drp:
     """The Data Rights Protocol, from the environment."""
     here, clock = region(), SystemClock()
-    table = Catalogued(
-        DynamoTable(AwsClient("dynamodb", region=here), setting("REQUESTS_TABLE"), now=clock.now), "requests"
-    )
+    table = store_of(AwsClient("dynamodb", region=here), "requests", clock)
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     followers = Followers(AwsClient("states", region=here), setting("CALLBACKS_MACHINE"))
     return Drp(
@@ -63,6 +59,6 @@ def compose_follower() -> Ports:
     """The follower, from the environment."""
     here, clock = region(), SystemClock()
     dynamodb = AwsClient("dynamodb", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
-    table = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    table = store_of(dynamodb, "requests", clock)
     kms = AwsClient("kms", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
     return Ports(Cases(table), Bindings(table), KmsSigner(kms, setting("DIALECT_KEY")), outbound(), clock)

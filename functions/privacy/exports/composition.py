@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from chatapi.aws.client import AwsClient
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.ledger import Ledger
 from chatapi.store.cases import Cases
-from chatapi.store.dynamo import DynamoTable
 from chatapi.store.marks import Marks
 from chatapi.vault import Vault
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
+from chatapi.wiring import store_of
 from privacy.exports.ports import Ports
 from privacy.objects import S3Uploads
 
@@ -24,12 +23,12 @@ def compose() -> Ports:
     database = AwsClient("dynamodb", region=here, timeout=5.0, attempts=4)
     keys = AwsClient("kms", region=here, timeout=5.0, attempts=4)
     wraps = DynamoWraps(database, setting("VAULT_TABLE"))
-    requests = Catalogued(DynamoTable(database, setting("REQUESTS_TABLE"), now=clock.now), "requests")
-    ledger = Catalogued(DynamoTable(database, setting("LEDGER_TABLE"), sort="seq"), "ledger")
+    requests = store_of(database, "requests", clock)
+    ledger = store_of(database, "ledger", clock)
     return Ports(
         Cases(requests),
         requests,
-        Catalogued(DynamoTable(database, setting("RECORDS_TABLE"), now=clock.now), "records"),
+        store_of(database, "records", clock),
         Vault(wraps, KmsKeys(keys, setting("EPOCH_KEY")), clock),
         Ledger(ledger),
         KmsSigner(keys, setting("SIGNING_KEY")),

@@ -15,6 +15,7 @@ from privacy.exports.exporters import Scope, exporters, recipients, scope_of
 from privacy.exports.page import page
 from privacy.exports.ports import Ports
 from privacy.tasks.certify import issue_once
+from privacy.tasks.outcomes import frame
 from privacy.tasks.ports import NotReady, Result, SubjectBusy
 
 TYPES = ("access", "portability")
@@ -87,7 +88,7 @@ def certify(ports: Ports, case: Case) -> Result:
             raise
         return {}
     now, stores = ports.now(), _stores(case)
-    case = issue_once(ports, case, receipt(case, stores, now), f"{case.type}.completed")
+    case = issue_once(ports, case, frame(case, stores, now), f"{case.type}.completed")
     try:
         ports.cases.act(case, COMPLETE, completed=now, stores=stores)
     except NotAllowed as standing:
@@ -101,22 +102,6 @@ def mark_failed(ports: Ports, case: Case) -> Result:
     with contextlib.suppress(NotAllowed):
         ports.cases.act(case, FAIL)
     return {}
-
-
-def receipt(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
-    """What a receipt says: the same frame as a certificate of erasure."""
-    return {
-        "version": VERSION,
-        "type": case.type,
-        "request": case.id,
-        "project": case.project,
-        "subjects": [{"subject": name} for name in case.subjects],
-        "stores": stores,
-        "received_at": case.created,
-        "completed_at": now,
-        "policy_version": read_policy("versions")["current"],
-        "canary": None,
-    }
 
 
 def _stores(case: Case) -> list[dict[str, Any]]:

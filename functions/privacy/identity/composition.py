@@ -6,11 +6,10 @@ from typing import Any, Protocol
 
 from chatapi.aws.client import AwsClient
 from chatapi.aws.errors import AwsError
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.secrets import Secrets
-from chatapi.store.dynamo import DynamoTable
+from chatapi.wiring import store_of, vault_of
 from privacy.identity.challenges import Challenges
 from privacy.identity.sender import Ports
 from privacy.identity.service import Hashes, Identity
@@ -66,17 +65,13 @@ def compose_sender() -> Ports:
     from chatapi.store.contacts import Contacts
     from chatapi.store.marks import Marks
     from chatapi.store.records import Records
-    from chatapi.vault import Vault
-    from chatapi.vault.dynamo import DynamoWraps
-    from chatapi.vault.kms import KmsKeys
 
     here, clock = region(), SystemClock()
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     dynamodb = AwsClient("dynamodb", region=here)
-    kms = KmsKeys(AwsClient("kms", region=here), setting("EPOCH_KEY"))
-    vault = Vault(DynamoWraps(dynamodb, setting("VAULT_TABLE")), kms, clock)
-    requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
-    records = Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records")
+    vault = vault_of(dynamodb, AwsClient("kms", region=here), clock)
+    requests = store_of(dynamodb, "requests", clock)
+    records = store_of(dynamodb, "records", clock)
     return Ports(
         Challenges(requests, clock),
         Contacts(Records(records, vault, Marks(requests, clock), clock), lambda: b""),
@@ -86,4 +81,4 @@ def compose_sender() -> Ports:
 
 
 def _challenges(client: AwsClient, clock: SystemClock) -> Challenges:
-    return Challenges(Catalogued(DynamoTable(client, setting("REQUESTS_TABLE"), now=clock.now), "requests"), clock)
+    return Challenges(store_of(client, "requests", clock), clock)

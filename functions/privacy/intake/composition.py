@@ -6,13 +6,12 @@ import os
 from typing import Any
 
 from chatapi.aws.client import AwsClient
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.mail import SesMail
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
-from chatapi.store.dynamo import DynamoTable
+from chatapi.wiring import store_of
 from privacy.intake.handler import Ports
 from privacy.intake.service import Intake
 
@@ -40,7 +39,7 @@ def compose() -> Ports:
     """Wire everything from the environment."""
     here, clock = region(), SystemClock()
     dynamodb = AwsClient("dynamodb", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
-    table = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    table = store_of(dynamodb, "requests", clock)
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     intake = Intake(
         Cases(table),

@@ -11,17 +11,15 @@ import json
 import os
 from typing import Any
 
-from chatapi.catalogue import read_policy
-from chatapi.certificates import VERSION, canonical, issue
+from chatapi.certificates import canonical, issue
 from chatapi.ledger import commit, proof
 from chatapi.store.cases import COMPLETE, COMPLETED, HOLD, Case, NotAllowed
-from privacy.tasks.outcomes import per_store
+from privacy.tasks.outcomes import frame, irrecoverable_after, per_store
 from privacy.tasks.ports import NotReady, Ports, Result, Work
 from privacy.tasks.tell import line
 from privacy.tasks.timers import watch_holds
 
 EVENT = "erasure.completed"
-_DAY = 86400
 _NEEDED = ("inventory", "destroyed", "removed", "recipients", "residue")
 _NOTES = [
     "A function that was running when the keys were destroyed may hold an unwrapped key in memory; it refuses every "
@@ -77,18 +75,11 @@ def issue_once(ports: Work, case: Case, body: dict[str, Any], event: str, prefix
 def _body(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
     destroyed, generations = case.get("destroyed"), case.get("generations")
     return {
-        "version": VERSION,
-        "type": case.type,
-        "request": case.id,
-        "project": case.project,
+        **frame(case, stores, now),
         "subjects": [_subject(name, generations[name], destroyed.get(name)) for name in case.subjects],
-        "stores": stores,
         "holds": case.get("holds", []),
         "recipients": [*case.get("recipients"), *line(case)],
-        "received_at": case.created,
-        "completed_at": now,
-        "policy_version": read_policy("versions")["current"],
-        "irrecoverable_after": now + _DAY * read_policy("retention")["backups"]["records_days"],
+        "irrecoverable_after": irrecoverable_after(now),
         "notes": _NOTES,
         "canary": _canary(case),
     }

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from chatapi.aws.client import AwsClient
-from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.ledger import Ledger
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
-from chatapi.store.dynamo import DynamoTable
 from chatapi.store.webhooks import Webhooks
 from chatapi.vault import Vault
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
+from chatapi.wiring import store_of
 from privacy.composition import outbound
 from privacy.objects import S3Objects
 from privacy.tasks.ports import Ports
@@ -31,15 +30,15 @@ def compose() -> Ports:
     kms = AwsClient("kms", region=here, timeout=_TIMEOUT, attempts=_ATTEMPTS)
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     wraps = DynamoWraps(dynamodb, setting("VAULT_TABLE"))
-    requests = Catalogued(DynamoTable(dynamodb, setting("REQUESTS_TABLE"), now=clock.now), "requests")
+    requests = store_of(dynamodb, "requests", clock)
     return Ports(
         cases=Cases(requests),
         requests=requests,
-        records=Catalogued(DynamoTable(dynamodb, setting("RECORDS_TABLE"), now=clock.now), "records"),
+        records=store_of(dynamodb, "records", clock),
         wraps=wraps,
         vault=Vault(wraps, KmsKeys(kms, setting("EPOCH_KEY")), clock),
         exports=S3Objects(setting("EXPORTS_BUCKET")),
-        ledger=Ledger(Catalogued(DynamoTable(dynamodb, setting("LEDGER_TABLE"), sort="seq"), "ledger")),
+        ledger=Ledger(store_of(dynamodb, "ledger", clock)),
         signer=KmsSigner(kms, setting("SIGNING_KEY")),
         clock=clock,
         late_writer_seconds=int(setting("LATE_WRITER_SECONDS")),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatapi.catalogue import catalogue
+from chatapi.catalogue import catalogue, read_policy
+from chatapi.certificates import VERSION
 from chatapi.store.cases import IRREVERSIBLE, Case
 
+_DAY = 86_400
 _NO_DATA = "holds no data of a data subject"
 _LOOKED = "looked for, and nothing was there"
 _SHREDDED = "the wrapped data keys were destroyed; a tombstone without personal data is left"
@@ -16,6 +18,27 @@ _DELETED = "deleted; a residue scan found nothing left"
 def per_store(case: Case) -> list[dict[str, Any]]:
     """One line `{store, outcome, count, reason}` per store, one more where something is held in it."""
     return [line for store in catalogue().stores for line in _lines(case, store)]
+
+
+def frame(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
+    """What every certificate and receipt of a case says: which case, of whom, store by store, and when."""
+    return {
+        "version": VERSION,
+        "type": case.type,
+        "request": case.id,
+        "project": case.project,
+        "subjects": [{"subject": name} for name in case.subjects],
+        "stores": stores,
+        "received_at": case.created,
+        "completed_at": now,
+        "policy_version": read_policy("versions")["current"],
+        "canary": None,
+    }
+
+
+def irrecoverable_after(now: int) -> int:
+    """When what is deleted `now` is out of every backup (policy/retention.toml)."""
+    return now + _DAY * int(read_policy("retention")["backups"]["records_days"])
 
 
 def so_far(case: Case) -> list[dict[str, Any]]:

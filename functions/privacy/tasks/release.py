@@ -13,8 +13,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from chatapi.catalogue import catalogue, read_policy
-from chatapi.certificates import VERSION
+from chatapi.catalogue import catalogue
 from chatapi.store.cases import COMPLETED, RELEASE, Case, NotAllowed
 from chatapi.store.days import forget
 from chatapi.store.holds import Holds
@@ -23,12 +22,12 @@ from chatapi.store.keys import HOLD, UNDATED, held_case_sk, kind_of, open_pk, su
 from chatapi.vault import State
 from privacy.tasks.certify import issue_once
 from privacy.tasks.erasers import began_before, in_place, pages
+from privacy.tasks.outcomes import frame, irrecoverable_after
 from privacy.tasks.ports import Ports, ResidueFound, Result
 from privacy.tasks.timers import hold_ends, watch_holds
 
 EVENT = "erasure.released"
 PREFIX = "release_"
-_DAY = 86400
 
 
 def release(ports: Ports, case: Case) -> Result:
@@ -125,17 +124,9 @@ def _body(case: Case, now: int) -> dict[str, Any]:
         sealed = base64.b64encode(case.get(PREFIX + "canary")).decode()
         canary = {"subject": "hold_" + case.id, "ciphertext": sealed, "opens": False}
     return {
-        "version": VERSION,
-        "type": case.type,
-        "request": case.id,
-        "project": case.project,
-        "subjects": [{"subject": name} for name in case.subjects],
-        "stores": lines,
+        **frame(case, lines, now),
         "holds": case.get("holds", []),
-        "received_at": case.created,
-        "completed_at": now,
-        "policy_version": read_policy("versions")["current"],
-        "irrecoverable_after": now + _DAY * read_policy("retention")["backups"]["records_days"],
+        "irrecoverable_after": irrecoverable_after(now),
         "supplements": hashlib.sha256(case.get("certificate")).hexdigest(),
         "canary": canary,
     }

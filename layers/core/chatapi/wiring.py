@@ -1,0 +1,32 @@
+"""What composition roots share: which adapter stands behind a store, named as the template names it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatapi.catalogue import Catalogued
+from chatapi.clock import Clock
+from chatapi.environment import setting
+from chatapi.store.dynamo import Caller, DynamoTable
+
+if TYPE_CHECKING:
+    from chatapi.vault import Vault
+
+_SORT = {"projects": None, "signals": None, "ledger": "seq"}
+"""Sort keys that are not `sk` (template.yaml)."""
+
+
+def store_of(client: Caller, name: str, clock: Clock, table: str = "") -> Catalogued:
+    """A store of the catalogue: on `table`, or on what the function's setting `{NAME}_TABLE` names."""
+    named = table or setting(f"{name.upper()}_TABLE")
+    return Catalogued(DynamoTable(client, named, sort=_SORT.get(name, "sk"), now=clock.now), name)
+
+
+def vault_of(dynamodb: Caller, kms: Caller, clock: Clock, table: str = "", key: str = "") -> Vault:
+    """The Vault: on `table` under `key`, or on what VAULT_TABLE and EPOCH_KEY name."""
+    from chatapi.vault import Vault  # loads what encrypts; most functions have no business with it
+    from chatapi.vault.dynamo import DynamoWraps
+    from chatapi.vault.kms import KmsKeys
+
+    wraps = DynamoWraps(dynamodb, table or setting("VAULT_TABLE"))
+    return Vault(wraps, KmsKeys(kms, key or setting("EPOCH_KEY")), clock)
