@@ -3,7 +3,6 @@ take the one shape."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,9 +11,7 @@ from account.portal_files import page
 from account.requests import KeyCreate, KeyRotate, parse
 from account.service import Services
 from account.usage import parse_query
-from chatapi.buffered import JSON, answered, body_of, resolver
-from chatapi.errors import AddressNotAllowed, Forbidden
-from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
+from chatapi.buffered import answered, body_of, caller, resolver, told
 from chatapi.warm import Warm
 
 app = resolver()
@@ -28,17 +25,9 @@ def _composed() -> Services:
     return compose()
 
 
-def _json(value: object, status: int = 200) -> Response[str]:
-    return Response(status, JSON, json.dumps(value, separators=(",", ":"), ensure_ascii=False))
-
-
 def _caller() -> tuple[str, str]:
-    """The caller's project and key. Forbidden before anything of the request is looked at."""
-    verdict = Verdict.from_context(app.current_event.raw_event["requestContext"]["authorizer"])
-    if verdict.outcome == ADDRESS_NOT_ALLOWED:
-        raise AddressNotAllowed
-    if verdict.outcome != OK:
-        raise Forbidden
+    """The caller's project and key."""
+    verdict = caller(app.current_event.raw_event)
     return verdict.project, verdict.kid
 
 
@@ -46,21 +35,21 @@ def _caller() -> tuple[str, str]:
 def list_() -> Response[str]:
     """The project's keys."""
     project, _ = _caller()
-    return _json({"object": "list", "data": _composed().keys.list(project)})
+    return told({"object": "list", "data": _composed().keys.list(project)})
 
 
 @app.post("/v1/keys")
 def create() -> Response[str]:
     """A new key: 201, and the secret this once."""
     project, kid = _caller()
-    return _json(_composed().keys.create(project, kid, parse(KeyCreate, body_of(app.current_event.raw_event))), 201)
+    return told(_composed().keys.create(project, kid, parse(KeyCreate, body_of(app.current_event.raw_event))), 201)
 
 
 @app.get("/v1/keys/<key_id>")
 def get(key_id: str) -> Response[str]:
     """One key."""
     project, _ = _caller()
-    return _json(_composed().keys.get(project, key_id))
+    return told(_composed().keys.get(project, key_id))
 
 
 @app.post("/v1/keys/<key_id>/rotate")
@@ -68,14 +57,14 @@ def rotate(key_id: str) -> Response[str]:
     """A successor of a key: 201, and the secret this once."""
     project, kid = _caller()
     request = parse(KeyRotate, body_of(app.current_event.raw_event) or b"{}")
-    return _json(_composed().keys.rotate(project, kid, key_id, request.overlap_seconds), 201)
+    return told(_composed().keys.rotate(project, kid, key_id, request.overlap_seconds), 201)
 
 
 @app.delete("/v1/keys/<key_id>")
 def revoke(key_id: str) -> Response[str]:
     """End a key."""
     project, _ = _caller()
-    return _json(_composed().keys.revoke(project, key_id))
+    return told(_composed().keys.revoke(project, key_id))
 
 
 @app.get("/v1/usage")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_lambda_powertools.event_handler import Response
 
-from chatapi.buffered import JSON
+from chatapi.buffered import told
 from chatapi.clock import Clock
 from chatapi.errors import BadRequest
 from chatapi.store.usage import UsageRows
@@ -55,7 +54,7 @@ class Query:
             "gathered_at": gathered,
             "data": lines,
         }
-        return Response(200, JSON, json.dumps(body, separators=(",", ":")))
+        return told(body)
 
 
 class Usage:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from chatapi.buffered import JSON, body_of
+from chatapi.buffered import body_of, told
 from privacy.consents import Choices
 from privacy.requests import parse_choice, parse_session
 
@@ -18,15 +16,12 @@ PATH = "/v1/privacy/consents"
 def add_consents(app: APIGatewayRestResolver, service: Callable[[], Choices], project: Callable[[], str]) -> None:
     """Add the routes. `project` is the caller's, or raises what refuses it."""
 
-    def answer(value: dict[str, Any]) -> Response[str]:
-        return Response(200, JSON, json.dumps(value, separators=(",", ":")))
-
     @app.post(PATH)
     def choose() -> Response[str]:
         caller = project()
-        return answer(service().choose(caller, parse_choice(body_of(app.current_event.raw_event))))
+        return told(service().choose(caller, parse_choice(body_of(app.current_event.raw_event))))
 
     @app.post(PATH + "/query")
     def query() -> Response[str]:
         caller = project()
-        return answer(service().show(caller, parse_session(body_of(app.current_event.raw_event)).subject))
+        return told(service().show(caller, parse_session(body_of(app.current_event.raw_event)).subject))

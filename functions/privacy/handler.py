@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from chatapi.buffered import JSON, answered, body_of, resolver
-from chatapi.errors import AddressNotAllowed, Forbidden, NotFound
-from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
+from chatapi.buffered import JSON, answered, body_of, caller, resolver, told
+from chatapi.errors import NotFound
 from chatapi.warm import Warm
 from privacy.consent_routes import add_consents
 from privacy.consents import Choices
@@ -80,19 +78,9 @@ def _choices() -> Choices:
     return compose_consents(_service())
 
 
-def _json(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
-    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return Response(status, JSON, text, headers=headers)
-
-
 def _project() -> str:
-    """The caller's project. Forbidden where the key lacks the scope, before anything of the request is looked at."""
-    verdict = Verdict.from_context(app.current_event.raw_event["requestContext"]["authorizer"])
-    if verdict.outcome == ADDRESS_NOT_ALLOWED:
-        raise AddressNotAllowed
-    if verdict.outcome != OK:
-        raise Forbidden
-    return verdict.project
+    """The caller's project."""
+    return caller(app.current_event.raw_event).project
 
 
 @app.post("/v1/privacy/requests")
@@ -100,7 +88,7 @@ def create() -> Response[str]:
     """Receive a request: 202 and the case."""
     headers = {name.lower(): value for name, value in (app.current_event.raw_event.get("headers") or {}).items()}
     project = _project()
-    return _json(
+    return told(
         show(_service().create(project, parse(body_of(app.current_event.raw_event)), headers.get("idempotency-key"))),
         202,
     )
@@ -114,7 +102,7 @@ def session() -> Response[str]:
     subject = parse_session(body_of(event)).subject
     root = portal_root(event)
     token, expires = _who().link(project, None if subject.owner else subject.user)
-    return _json({"object": "privacy.session", "url": f"{root}/enter?t={token}", "expires_at": expires}, 201)
+    return told({"object": "privacy.session", "url": f"{root}/enter?t={token}", "expires_at": expires}, 201)
 
 
 @app.get("/v1/privacy/requests")
@@ -123,40 +111,40 @@ def list_() -> Response[str]:
     query = app.current_event.raw_event.get("queryStringParameters") or {}
     cases, more = _service().list(_project(), query.get("after"), query.get("limit"))
     ends = {"first_id": cases[0].id if cases else None, "last_id": cases[-1].id if cases else None}
-    return _json({"object": "list", "data": [show(case) for case in cases], **ends, "has_more": more})
+    return told({"object": "list", "data": [show(case) for case in cases], **ends, "has_more": more})
 
 
 @app.get("/v1/privacy/requests/<case_id>")
 def get(case_id: str) -> Response[str]:
     """One request."""
-    return _json(show(_service().get(_project(), case_id)))
+    return told(show(_service().get(_project(), case_id)))
 
 
 @app.post("/v1/privacy/requests/<case_id>/cancel")
 def cancel(case_id: str) -> Response[str]:
     """Take a request back, while that is possible."""
-    return _json(show(_service().cancel(_project(), case_id)))
+    return told(show(_service().cancel(_project(), case_id)))
 
 
 @app.get("/v1/privacy/requests/<case_id>/certificate")
 def certificate(case_id: str) -> Response[str]:
     """The certificate of a completed request: the same bytes at every call."""
     query = app.current_event.raw_event.get("queryStringParameters") or {}
-    return _json(_service().certificate(_project(), case_id, query.get("part")).decode())
+    return Response(200, JSON, _service().certificate(_project(), case_id, query.get("part")).decode())
 
 
 @app.get("/v1/privacy/requests/<case_id>/export")
 def export(case_id: str) -> Response[str]:
     """A one-time link to the export of a completed request."""
     token, expires = _service().export(_project(), case_id)
-    return _json({"url": f"{_root()}/v1/privacy/downloads/{token}", "expires_at": expires})
+    return told({"url": f"{_root()}/v1/privacy/downloads/{token}", "expires_at": expires})
 
 
 @app.get("/v1/privacy/downloads/<token>")
 def download(token: str) -> Response[str]:
     """The export behind a one-time link: on to its bytes, once."""
     headers: dict[str, str | list[str]] = {"location": _service().download(token), "referrer-policy": "no-referrer"}
-    return _json("", 303, headers)
+    return Response(303, JSON, "", headers=headers)
 
 
 def _root() -> str:
@@ -171,13 +159,13 @@ def _root() -> str:
 @app.get("/.well-known/jwks.json")
 def jwks() -> Response[str]:
     """The keys that verify certificates."""
-    return _json(_service().jwks(), headers={"cache-control": "public, max-age=3600"})
+    return told(_service().jwks(), headers={"cache-control": "public, max-age=3600"})
 
 
 @app.get("/health")
 def health() -> Response[str]:
     """Whether the function answers."""
-    return _json({"status": "ok"})
+    return told({"status": "ok"})
 
 
 @app.get("/openapi.json")
@@ -185,7 +173,7 @@ def openapi() -> Response[str]:
     """The description of the whole API."""
     if not _OPENAPI.is_file():
         raise NotFound
-    return _json(_OPENAPI.read_text(encoding="utf-8"))
+    return Response(200, JSON, _OPENAPI.read_text(encoding="utf-8"))
 
 
 add_opendsr(app, _dialect, _project)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from chatapi.buffered import JSON
+from chatapi.buffered import told
 from chatapi.catalogue import read_policy
 from chatapi.errors import NotFound
 
@@ -22,7 +21,7 @@ def add_public(app: APIGatewayRestResolver, root: Callable[[], str]) -> None:
 
     @app.get("/.well-known/gpc.json")
     def gpc() -> Response[str]:
-        return Response(200, JSON, json.dumps(support()), headers={**_DAY})
+        return told(support(), headers={**_DAY})
 
     @app.get(_SECURITY)
     def security() -> Response[str]:

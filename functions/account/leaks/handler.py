@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
 from account.leaks.service import Leaks
-from chatapi.buffered import JSON, answered, body_of, resolver
+from chatapi.buffered import answered, body_of, resolver, told
 from chatapi.warm import Warm
 
 app = resolver()
@@ -30,7 +29,7 @@ def report() -> Response[str]:
     labels = _service().report(
         headers.get("github-public-key-identifier"), headers.get("github-public-key-signature"), body_of(event)
     )
-    return Response(200, JSON, json.dumps(labels, separators=(",", ":")))
+    return told(labels)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from chatapi.buffered import JSON, body_of
+from chatapi.buffered import JSON, body_of, told
 from chatapi.errors import ApiError, BadRequest, Forbidden
 from privacy.dialects.drp import PREFIX, Drp
 from privacy.dialects.opendsr_routes import origin_of
@@ -27,7 +26,7 @@ def add_drp(app: APIGatewayRestResolver, service: Callable[[], Drp]) -> None:
 
     def answer(work: Callable[[], dict[str, Any]]) -> Response[str]:
         try:
-            return Response(200, JSON, json.dumps(work(), separators=(",", ":")))
+            return told(work())
         except ApiError as error:
             return _refused(error)
 
@@ -46,7 +45,7 @@ def add_drp(app: APIGatewayRestResolver, service: Callable[[], Drp]) -> None:
     @app.post("/v1/agent/<agent_id>")
     def setup(agent_id: str) -> Response[str]:
         try:
-            return Response(200, JSON, json.dumps(service().setup(agent_id, body_of(event()))))
+            return told(service().setup(agent_id, body_of(event())))
         except Forbidden:
             return Response(403, JSON, "")
 
@@ -59,4 +58,4 @@ def _refused(error: ApiError) -> Response[str]:
     # A message that is wrong stays wrong; what failed here may be tried again.
     fatal = isinstance(error, BadRequest)
     body = {"code": str(error.status), "message": error.message, "fatal": fatal}
-    return Response(error.status, JSON, json.dumps(body, separators=(",", ":")), headers=dict(error.headers))
+    return told(body, error.status, dict(error.headers))

@@ -8,7 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from chatapi.buffered import JSON, body_of
+from chatapi.buffered import JSON, body_of, told
 from chatapi.errors import ApiError
 from privacy.dialects.opendsr import CERTIFICATE_PATH, PREFIX, OpenDsr, Origin, domain_of
 
@@ -41,7 +41,7 @@ def add_opendsr(app: APIGatewayRestResolver, service: Callable[[], OpenDsr], pro
     @app.get(PREFIX + "/discovery")
     def discovery() -> Response[str]:
         origin = origin_of(app.current_event.raw_event)
-        return Response(200, JSON, json.dumps(service().discovery(origin), separators=(",", ":")), headers=_PUBLIC)
+        return told(service().discovery(origin), headers=_PUBLIC)
 
     @app.get(CERTIFICATE_PATH)
     def certificate() -> Response[str]:
@@ -67,4 +67,4 @@ def add_opendsr(app: APIGatewayRestResolver, service: Callable[[], OpenDsr], pro
 def _refused(error: ApiError) -> Response[str]:
     detail = {"domain": "ChatAPI", "reason": error.code, "message": error.message}
     shape = {"error": {"code": error.status, "message": error.message, "errors": [detail]}}
-    return Response(error.status, JSON, json.dumps(shape, separators=(",", ":")), headers=dict(error.headers))
+    return told(shape, error.status, dict(error.headers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,8 +12,9 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from chatapi.aws.errors import AwsError
 from chatapi.catalogue import read_policy
-from chatapi.errors import ApiError, BadRequest, InternalError, NotFound, Unavailable
+from chatapi.errors import AddressNotAllowed, ApiError, BadRequest, Forbidden, InternalError, NotFound, Unavailable
 from chatapi.logs import log, log_error
+from chatapi.verdict import ADDRESS_NOT_ALLOWED, OK, Verdict
 
 JSON = "application/json"
 
@@ -26,6 +28,21 @@ def body_of(event: Mapping[str, Any]) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("The body is not valid JSON.", code="invalid_json") from None
+
+
+def told(value: object, status: int = 200, headers: dict[str, str | list[str]] | None = None) -> Response[str]:
+    """An answer in JSON."""
+    return Response(status, JSON, json.dumps(value, separators=(",", ":"), ensure_ascii=False), headers=headers)
+
+
+def caller(event: Mapping[str, Any]) -> Verdict:
+    """Who calls. A refusal where the key may not, before anything of the request is looked at."""
+    verdict = Verdict.from_context(event["requestContext"]["authorizer"])
+    if verdict.outcome == ADDRESS_NOT_ALLOWED:
+        raise AddressNotAllowed
+    if verdict.outcome != OK:
+        raise Forbidden
+    return verdict
 
 
 def resolver() -> APIGatewayRestResolver:
