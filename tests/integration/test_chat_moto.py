@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.deployed import InProcess
-from tests.support.scripted_upstream import Script
+from tests.support.scripted_answers import Script
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "smollm2-135m", "messages": [{"role": "user", "content": "Hi"}]}

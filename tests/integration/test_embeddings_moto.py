@@ -12,7 +12,7 @@ from tests.integration.test_chat_moto import item
 from tests.support import openai_types
 from tests.support.deployed import InProcess
 from tests.support.embedding_model import EMBEDDER, offer
-from tests.support.scripted_upstream import vector
+from tests.support.scripted_answers import vector
 
 
 def client(functions: InProcess, key: str, seen: list[httpx.Response]) -> openai.OpenAI:

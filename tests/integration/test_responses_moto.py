@@ -10,7 +10,7 @@ import pytest
 
 from chatapi.aws.client import AwsClient
 from tests.support.deployed import InProcess
-from tests.support.scripted_upstream import Script
+from tests.support.scripted_answers import Script
 
 RESPONSES, CONVERSATIONS = "/v1/responses", "/v1/conversations"
 CHAT = {"model": "smollm2-135m", "messages": [{"role": "user", "content": "Hi"}]}

@@ -18,7 +18,7 @@ from chatapi.aws.client import AwsClient
 from chatapi.keys import SCOPES
 from tests.support.canary import Canary, as_bytes
 from tests.support.deployed import InProcess, erase
-from tests.support.scripted_upstream import Script
+from tests.support.scripted_answers import Script
 from tests.support.transformed import REGION
 
 CHAT, KEYS = "/v1/chat/completions", "/v1/keys"

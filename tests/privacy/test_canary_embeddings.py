@@ -7,7 +7,7 @@ import pytest
 from tests.privacy.test_canary import CANARIES, Haul, attempt, haul, raw_items
 from tests.support.deployed import InProcess
 from tests.support.embedding_model import EMBEDDER, offer
-from tests.support.scripted_upstream import Script
+from tests.support.scripted_answers import Script
 
 __all__ = ["haul"]
 

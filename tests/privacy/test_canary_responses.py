@@ -8,7 +8,7 @@ from typing import Any
 from chatapi.keys import SCOPES
 from tests.privacy.test_canary import CANARIES, Haul, attempt, haul, raw_items
 from tests.support.deployed import InProcess, erase
-from tests.support.scripted_upstream import Script
+from tests.support.scripted_answers import Script
 
 __all__ = ["haul"]
 

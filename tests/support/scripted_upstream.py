@@ -12,7 +12,6 @@ tells what was asked and what became of it, ``POST /_reset`` forgets everything 
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import json
 import select
@@ -26,32 +25,9 @@ from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.scripted_answers import DEFAULT, Script, embeddings, frame, script_of, text_of, whole
+
 LONGEST_WAIT = 30.0
-
-
-@dataclass(frozen=True)
-class Script:
-    """What one answer does. ``gated``: each piece waits for a release. ``echo``: answers with the last message's words.
-
-    ``tool_calls`` are ``[name, arguments]`` pairs. Failures: ``status`` other than 200 refuses, with ``error`` as the
-    body's error object; ``reset`` drops the connection without an answer; ``cut_after`` and ``error_after`` break off
-    after so many pieces, by hanging up or by an error event. ``usage`` false leaves the usage out.
-    """
-
-    pieces: tuple[str, ...] = ()
-    tool_calls: tuple[tuple[str, str], ...] = ()
-    finish_reason: str | None = None
-    gated: bool = False
-    echo: bool = False
-    usage: bool = True
-    status: int = 200
-    error: dict[str, Any] | None = None
-    reset: bool = False
-    cut_after: int | None = None
-    error_after: int | None = None
-
-
-DEFAULT = Script(pieces=("Hello", " from", " the", " scripted", " upstream", "."))
 
 
 @dataclass
@@ -198,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(raw or b"{}")
         match self.path:
             case "/_script":
-                scripts = [_script(each) for each in (body if isinstance(body, list) else [body])]
+                scripts = [script_of(each) for each in (body if isinstance(body, list) else [body])]
                 self.state.scripts.extend(scripts)
                 self._json(200, {"queued": len(self.state.scripts)})
             case "/_release":
@@ -240,16 +216,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(script.status, {"error": error})
             raise _Broken("refused")
         if received.path == "/v1/embeddings":
-            self._json(200, _embeddings(body))
+            self._json(200, embeddings(body))
             return
         pieces = list(script.pieces)
         if script.echo:
-            pieces = [f"{word} " for word in _text(body["messages"][-1]["content"]).split()]
+            pieces = [f"{word} " for word in text_of(body["messages"][-1]["content"]).split()]
         reason = script.finish_reason or ("tool_calls" if script.tool_calls else "stop")
         limit = body.get("max_tokens") or body.get("max_completion_tokens")
         if limit and len(pieces) > limit:
             pieces, reason = pieces[:limit], "length"
-        prompt = max(1, sum(len(_text(message.get("content"))) for message in body["messages"]) // 4)
+        prompt = max(1, sum(len(text_of(message.get("content"))) for message in body["messages"]) // 4)
         usage = {
             "prompt_tokens": prompt,
             "completion_tokens": len(pieces),
@@ -259,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not body.get("stream"):
             for _ in pieces:
                 self._gate(script, received)
-            self._json(200, _whole(script, body, pieces, reason, usage))
+            self._json(200, whole(script, body, pieces, reason, usage))
             return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream; charset=utf-8")
@@ -280,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._chunk(body, {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]})
         self._chunk(body, {}, reason)
         if script.usage and (body.get("stream_options") or {}).get("include_usage"):
-            self._event(json.dumps({**_frame(body), "choices": [], "usage": usage}))
+            self._event(json.dumps({**frame(body), "choices": [], "usage": usage}))
         self._event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")
 
@@ -296,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Broken("broken")
 
     def _chunk(self, body: dict[str, Any], delta: dict[str, Any], reason: str | None = None) -> None:
-        self._event(json.dumps({**_frame(body), "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}))
+        self._event(json.dumps({**frame(body), "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}))
 
     def _event(self, data: str) -> None:
         frame = f"data: {data}\n\n".encode()
@@ -309,58 +285,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _script(fields: dict[str, Any]) -> Script:
-    fields = {**fields, "tool_calls": tuple(map(tuple, fields.get("tool_calls", ())))}
-    return Script(**{**fields, "pieces": tuple(fields.get("pieces", ()))})
-
-
-def _frame(body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion.chunk",
-        "created": 1_795_435_200,
-        "model": body.get("model", "scripted"),
-    }
-
-
-def _whole(
-    script: Script, body: dict[str, Any], pieces: list[str], reason: str, usage: dict[str, Any]
-) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(pieces)}
-    if script.tool_calls:
-        message["tool_calls"] = [
-            {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
-            for index, (name, arguments) in enumerate(script.tool_calls)
-        ]
-    choice = {"index": 0, "message": message, "finish_reason": reason}
-    return {**_frame(body), "object": "chat.completion", "choices": [choice], "usage": usage}
-
-
-def vector(given: str | list[int], dimensions: int) -> list[float]:
-    """What an input is embedded as: exact as 32-bit floats."""
-    return [len(given) + place / 4 for place in range(dimensions)]
-
-
-def _embeddings(body: dict[str, Any]) -> dict[str, Any]:
-    given: Any = body["input"]
-    each = [given] if isinstance(given, str) or isinstance(given[0], int) else given
-    data = []
-    for index, one in reversed(list(enumerate(each))):
-        made: Any = vector(one, body.get("dimensions") or 4)
-        if body.get("encoding_format") == "base64":
-            made = base64.b64encode(struct.pack(f"<{len(made)}f", *made)).decode()
-        data.append({"object": "embedding", "index": index, "embedding": made})
-    tokens = sum(max(1, len(one) // 4) if isinstance(one, str) else len(one) for one in each)
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
-
-
-def _text(content: str | list[dict[str, Any]] | None) -> str:
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content)
-    return content or ""
 
 
 def main() -> None:

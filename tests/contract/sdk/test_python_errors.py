@@ -12,7 +12,8 @@ from openai import OpenAI
 from chatapi.verdict import MAX_BODY_BYTES
 from tests.contract.sdk.asking import HELLO, chat, shape
 from tests.support.live_stack import MODEL, Caller, Live
-from tests.support.scripted_upstream import Script, ScriptedUpstream
+from tests.support.scripted_answers import Script
+from tests.support.scripted_upstream import ScriptedUpstream
 
 
 def post(client: OpenAI, content: bytes) -> object:

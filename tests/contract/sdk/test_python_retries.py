@@ -15,7 +15,8 @@ from openai import OpenAI
 
 from tests.contract.sdk.asking import HELLO, chat, shape
 from tests.support.live_stack import AMPLE, MODEL, Caller, Live, until
-from tests.support.scripted_upstream import Script, ScriptedUpstream
+from tests.support.scripted_answers import Script
+from tests.support.scripted_upstream import ScriptedUpstream
 
 LONG = Script(pieces=("word ",) * 100, gated=True)
 

@@ -12,7 +12,8 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
 from tests.support.live_stack import MODEL, Caller, Live
-from tests.support.scripted_upstream import Script, ScriptedUpstream
+from tests.support.scripted_answers import Script
+from tests.support.scripted_upstream import ScriptedUpstream
 
 ID = re.compile(r"chatcmpl-[0-9A-Za-z]{29}")
 DURATION = re.compile(r"\d+ms|\d+(\.\d+)?s|\d+m\d+s")

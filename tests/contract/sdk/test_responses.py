@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from tests.contract.sdk.asking import shape
 from tests.support.live_stack import MODEL, Caller, Live
-from tests.support.scripted_upstream import Script, ScriptedUpstream
+from tests.support.scripted_answers import Script
+from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.strict import strictly
 
 ANSWER = "Hello from the scripted upstream."

@@ -12,7 +12,8 @@ import pytest
 from openai import OpenAI
 
 from tests.support.live_stack import MODEL, Caller, Live
-from tests.support.scripted_upstream import Script, ScriptedUpstream
+from tests.support.scripted_answers import Script
+from tests.support.scripted_upstream import ScriptedUpstream
 
 TOKENS = 200
 PROMPT = 1

@@ -15,7 +15,7 @@ from chatapi.catalogue import Catalogued
 from privacy.downloads import Links
 from privacy.service import Rights
 from tests.unit.identity.world import OWNER, PEPPER, People
-from tests.unit.privacy.test_api import Downloads, Executions
+from tests.unit.privacy.api import Downloads, Executions
 from tests.unit.privacy.world import PROJECT, World
 
 HOST = "127.0.0.1:8080"

@@ -10,10 +10,9 @@ import pytest
 
 from chatapi.errors import NotFound
 from privacy.exports.tasks import LIFE_SECONDS
-from tests.unit.privacy.test_api import REQUESTS, Api, api, code
+from tests.unit.privacy.api import REQUESTS, Api, code
 from tests.unit.privacy.world import PROJECT
 
-__all__ = ["api"]
 ACCESS = {"type": "access", "subject": {"user": "alice@example.com"}}
 
 

@@ -21,7 +21,8 @@ from chat.providers.base import (
     Vectors,
 )
 from chat.providers.openai_http import OpenAIProvider
-from tests.support.scripted_upstream import ScriptedUpstream, vector
+from tests.support.scripted_answers import vector
+from tests.support.scripted_upstream import ScriptedUpstream
 from tests.unit.aws.stub import Drop, Reply, Stub, running
 from tests.unit.providers.test_bedrock import provider as bedrock
 

@@ -9,7 +9,8 @@ from chat.providers.base import Finish, Idle, ProviderBroken, Text
 from chat.providers.openai_http import OpenAIProvider
 from chat.sse import HEARTBEAT
 from tests.support.chat_world import World
-from tests.support.scripted_upstream import Script, ScriptedUpstream
+from tests.support.scripted_answers import Script
+from tests.support.scripted_upstream import ScriptedUpstream
 from tests.unit.providers.test_openai_http import CALL
 
 

@@ -27,7 +27,8 @@ from chat.providers.base import (
 )
 from chat.providers.openai_http import OpenAIProvider
 from tests.support.campaign import examples
-from tests.support.scripted_upstream import Script, ScriptedUpstream
+from tests.support.scripted_answers import Script
+from tests.support.scripted_upstream import ScriptedUpstream
 from tests.unit.aws.stub import Chunks, Drop, Reply, Silence, Stub, running
 from tests.unit.providers.test_sse import cut
 

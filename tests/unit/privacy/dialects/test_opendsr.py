@@ -25,7 +25,7 @@ from privacy.dialects.opendsr import CERTIFICATE_PATH, PREFIX, OpenDsr
 from privacy.downloads import Links
 from privacy.handler import handler
 from privacy.service import Rights
-from tests.unit.privacy.test_api import Downloads
+from tests.unit.privacy.api import Downloads
 from tests.unit.privacy.world import PROJECT, World
 
 PEPPER = b"p" * 86

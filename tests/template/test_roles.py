@@ -1,0 +1,147 @@
+"""Who may do what, by the policies of the template: a role a function, and no more than its code does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chatapi.catalogue import read_policy
+from tests.template.resources import RESOURCES, SWEPT, of_type, statements
+
+MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy", "RightsMachinePolicy")
+
+
+def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() -> None:
+    assert not any(key.get("MultiRegion") for key in of_type("AWS::KMS::Key").values())
+    granted = {}
+    for name, statement in statements():
+        if "kms:Decrypt" in statement["Action"] and name not in (*MACHINES, "TenantKeysPolicy"):
+            condition = statement["Condition"]
+            assert condition["StringEquals"] == {"kms:EncryptionContext:purpose": "subject-key"}
+            alias = condition["ForAnyValue:StringLike"]["kms:ResourceAliases"]
+            assert alias == {"Fn::Sub": "alias/${AWS::StackName}-epoch*"}
+            assert ":${AWS::Region}:${AWS::AccountId}:key/*" in statement["Resource"]["Fn::Sub"]
+            granted[name] = statement["Action"]
+    both = {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy")}
+    readers = {name: ["kms:Decrypt"] for name in ("IdentityPolicy", "RightsPolicy", "LeaksPolicy")}
+    assert granted == {**both, **readers}
+    tenants = RESOURCES["TenantKeysPolicy"]
+    assert tenants["Condition"] == "HasTenantKeys"
+    assert tenants["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] == {"Ref": "TenantKeyArns"}
+
+
+@pytest.mark.parametrize(("name", "statement"), statements())
+def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any]) -> None:
+    resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    assert "*" not in resources, name
+    assert not any("*" in action for action in actions), name
+
+
+def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
+    functions = of_type("AWS::Lambda::Function")
+    assert len(functions) == 13
+    roles = [json.dumps(f["Role"]) for f in functions.values()]
+    groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
+    assert len(set(roles)) == len(set(groups)) == 13
+    for role in of_type("AWS::IAM::Role").values():
+        assert not role.get("Policies")
+
+
+def test_the_authorizer_may_update_projects_and_read_two_secrets_and_nothing_else() -> None:
+    actions = {
+        a
+        for n, s in statements()
+        if n == "AuthorizerPolicy"
+        for a in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])
+    }
+    assert actions == {
+        "dynamodb:UpdateItem",
+        "secretsmanager:GetSecretValue",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+
+
+def test_only_four_functions_may_send_mail_and_only_the_api_may_start_it() -> None:
+    assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {
+        "ClockPolicy",
+        "IdentityPolicy",
+        "LeaksPolicy",
+        "MailPolicy",
+    }
+    (start,) = [s for n, s in statements() if n == "PrivacyPolicy" and "lambda:InvokeFunction" in s["Action"]]
+    assert start["Resource"] == {"Fn::GetAtt": ["IdentityFunction", "Arn"]}
+
+
+def test_only_workflows_may_sign_certificates_and_only_the_erasure_may_delete_exports() -> None:
+    signs = {(n, s["Resource"]["Fn::GetAtt"][0]) for n, s in statements() if "kms:Sign" in s["Action"]}
+    assert {name for name, key in signs if key == "SigningKey"} == {"ErasurePolicy", "RightsPolicy"}
+    assert {name for name, key in signs if key == "DialectKey"} == {"PrivacyPolicy", "CallbacksPolicy"}
+    assert {n for n, s in statements() if "s3:DeleteObject" in s["Action"]} == {"ErasurePolicy"}
+
+
+def test_chat_may_call_exactly_the_bedrock_models_on_offer() -> None:
+    models = read_policy("models")["models"].values()
+    offered = {m["upstream"] for m in models if m["provider"] == "bedrock" and "local" not in m["stages"]}
+    granted = next(s for n, s in statements() if n == "ChatPolicy" and "bedrock:InvokeModel" in s["Action"])["Resource"]
+    assert {arn["Fn::Sub"].rpartition("/")[2] for arn in granted} == offered
+
+
+def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
+    # what chatapi.store and chatapi.vault call; deleting goes in batches, a wrap is replaced and never patched
+    granted: dict[tuple[str, str], set[str]] = {}
+    for name, statement in statements():
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        if actions[0].startswith("dynamodb:"):
+            resource = statement["Resource"]
+            # a table by its ARN, or an index of it
+            table = resource["Fn::GetAtt"][0] if "Fn::GetAtt" in resource else resource["Fn::Sub"]
+            granted[name, table] = {a.removeprefix("dynamodb:") for a in actions}
+    assert granted == {
+        ("AccountPolicy", "ProjectsTable"): {"GetItem", "BatchGetItem", "UpdateItem"},
+        ("AuthorizerPolicy", "ProjectsTable"): {"UpdateItem"},
+        ("AuthorizerSignalsPolicy", "SignalsTable"): {"PutItem", "UpdateItem", "BatchWriteItem"},
+        ("ChatPolicy", "ProjectsTable"): {"UpdateItem"},
+        ("ChatPolicy", "VaultTable"): {"GetItem", "PutItem"},
+        ("ChatPolicy", "RecordsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
+        ("ChatPolicy", "RequestsTable"): {"BatchWriteItem"},
+        ("PrivacyPolicy", "RequestsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
+        ("RightsPolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
+        ("RightsPolicy", "VaultTable"): {"GetItem"},
+        ("RightsPolicy", "RecordsTable"): {"GetItem", "Query"},
+        ("RightsPolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
+        **{("SweeperPolicy", f"{store}Table"): {"Scan", "DeleteItem"} for store in SWEPT},
+        ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
+        ("ErasurePolicy", "VaultTable"): {"GetItem", "PutItem"},
+        # a day row ends and its counts stay, in one transaction
+        ("ErasurePolicy", "RecordsTable"): {
+            "GetItem",
+            "Query",
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "BatchWriteItem",
+        },
+        ("ErasurePolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
+        # counts a challenge's step, reads the owner's address
+        ("IdentityPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
+        ("IdentityPolicy", "VaultTable"): {"GetItem"},
+        ("IdentityPolicy", "RecordsTable"): {"GetItem", "Query"},
+        ("ClockPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "BatchWriteItem"},
+        ("CallbacksPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
+        ("MailPolicy", "RequestsTable"): {"GetItem", "PutItem", "UpdateItem"},
+        ("LeaksPolicy", "ProjectsTable"): {"GetItem", "UpdateItem"},
+        ("LeaksPolicy", "VaultTable"): {"GetItem"},
+        ("LeaksPolicy", "RecordsTable"): {"GetItem", "Query"},
+        ("UsagePolicy", "ProjectsTable"): {"GetItem", "PutItem"},
+        ("UsagePolicy", "${RecordsTable.Arn}/index/usage"): {"Query"},
+    }
+
+
+def test_signals_are_open_to_who_writes_them_and_to_who_ends_them() -> None:
+    named = {n for n, s in statements() if "SignalsTable" in json.dumps(s["Resource"])}
+    assert named == {"AuthorizerSignalsPolicy", "SweeperPolicy"}
+    assert RESOURCES["AuthorizerSignalsPolicy"]["Properties"]["Roles"] == [{"Ref": "AuthorizerRole"}]
