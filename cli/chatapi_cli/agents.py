@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from chatapi.store.agents import Agents, BadAgent
+from chatapi_cli.say import Stack
 from chatapi_cli.target import find
 
 agents_app = typer.Typer(no_args_is_help=True, help="Authorised agents (Data Rights Protocol).")
-Stack = Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs.")]
 Agent = Annotated[str, typer.Argument(help="The agent's id in the network, e.g. EXAMPLE_AGENT.")]
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ from chatapi_cli.dialects import dialects_app
 from chatapi_cli.mail import mail_app
 from chatapi_cli.projects import add_projects
 from chatapi_cli.rights import add_rights
+from chatapi_cli.say import AsJson, Project, Stack, fail, micro_usd, say
 from chatapi_cli.target import TargetError, find
 
 app = typer.Typer(
@@ -48,33 +49,6 @@ app.add_typer(mail_app, name="mail")
 app.add_typer(restore.app, name="restore")
 add_rights(app, requests_app)
 add_projects(projects_app)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
-Stack = Annotated[
-    str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs, see chatapi --help.")
-]
-
-
-def fail(text: str, code: int = 1) -> NoReturn:
-    """One clear line on stderr."""
-    typer.echo(text, err=True)
-    raise SystemExit(code)
-
-
-def micro_usd(usd: float) -> int:
-    """Dollars of the command line as whole micro-USD."""
-    return round(usd * 1_000_000)
-
-
-def show(record: dict[str, object], as_json: bool) -> None:
-    """A record as JSON or as aligned lines."""
-    if as_json:
-        typer.echo(json.dumps(record))
-        return
-    width = max(len(name) for name in record)
-    for name, value in record.items():
-        typer.echo(f"{name:<{width}}  {value}")
 
 
 @projects_app.command("create")
@@ -127,7 +101,7 @@ def projects_create(
     project, key = target.projects().create(name, limits, retention=retention, region=target.region)
     if contact:
         target.contacts().set(project, contact)
-    show({"project_id": project, "api_key": key}, as_json)
+    say({"project_id": project, "api_key": key}, as_json)
 
 
 @projects_app.command("contact")
@@ -172,7 +146,7 @@ def keys_create(
         spend=None if spend is None else micro_usd(spend),
     )
     key, _ = find(stack).projects().add_key(project, grant, name)
-    show({"project_id": project, "api_key": key}, as_json)
+    say({"project_id": project, "api_key": key}, as_json)
 
 
 @keys_app.command("list")
@@ -232,7 +206,7 @@ def keys_rotate(
 ) -> None:
     """Replace a key by one with the same fields. Both work until the overlap has passed, then the new one alone."""
     key, _ = find(stack).projects().rotate(project, kid, overlap)
-    show({"project_id": project, "api_key": key}, as_json)
+    say({"project_id": project, "api_key": key}, as_json)
 
 
 @requests_app.command("resume")
@@ -249,7 +223,7 @@ def requests_resume(
     except NotFound:
         fail("no such request in this project")
     target.executions().start(f"{request}-{int(time.time())}", case)
-    show({"resumed": request, "was": case.status}, as_json)
+    say({"resumed": request, "was": case.status}, as_json)
 
 
 @signals_app.command("list")

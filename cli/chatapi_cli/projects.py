@@ -13,11 +13,8 @@ from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.project_states import ProjectStates, shown
 from chatapi.store.signals import every_row
 from chatapi_cli.closing import Closing, Progress, Scan
+from chatapi_cli.say import AsJson, Project, Stack
 from chatapi_cli.target import Target, find
-
-Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
-Stack = Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def add_projects(app: typer.Typer) -> None:

@@ -6,7 +6,6 @@ tag on it, so another operator, or a run after Ctrl-C, goes on from there.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from chatapi.aws.errors import AwsError
 from chatapi.catalogue import read_policy
 from chatapi.clock import SystemClock
 from chatapi_cli.replay import Ledger, give_back, replay
+from chatapi_cli.say import AsJson, Stack, fail, say
 from chatapi_cli.target import Target, find
 
 app = typer.Typer(no_args_is_help=True, help="Restore the Records table without bringing back what was erased.")
@@ -26,8 +26,6 @@ TAG = "chatapi-restore"
 QUARANTINED, REPLAYED = "quarantined", "replayed"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+-quarantine-[0-9]{14}")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-StackName = Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs.")]
 Table = Annotated[str, typer.Argument(help="The quarantined table, as 'begin' printed it.")]
 
 
@@ -94,63 +92,54 @@ class Drill:
         return found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
 
 
-def _fail(text: str) -> typer.Exit:
-    typer.echo(text, err=True)
-    return typer.Exit(1)
-
-
-def _say(record: dict[str, Any], as_json: bool) -> None:
-    typer.echo(json.dumps(record) if as_json else "\n".join(f"{name:<14} {value}" for name, value in record.items()))
-
-
 @app.command("begin")
 def begin(
     backup: Annotated[str | None, typer.Option(help="A backup's ARN; default: point-in-time recovery.")] = None,
     at: Annotated[int | None, typer.Option(help="POSIX seconds to restore to; default: as late as possible.")] = None,
-    stack: StackName = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Restore into a quarantined table of its own: no function may read it."""
     name = Drill(find(stack)).begin(backup, at)
-    _say({"table": name, "next": f"when it is ACTIVE: chatapi restore replay {name}"}, as_json)
+    say({"table": name, "next": f"when it is ACTIVE: chatapi restore replay {name}"}, as_json)
 
 
 @app.command("replay")
-def replay_into(table: Table, stack: StackName = None, as_json: AsJson = False) -> None:
+def replay_into(table: Table, stack: Stack = None, as_json: AsJson = False) -> None:
     """Delete from the quarantined table what was erased, deleted, corrected or has expired since. Safe to repeat."""
     drill = Drill(find(stack))
     if _step(drill, table) is None:
-        raise _fail("this is not a quarantined table of 'chatapi restore begin'")
+        fail("this is not a quarantined table of 'chatapi restore begin'")
     counts = dict[str, int]()
     for progress in replay(drill.client, drill.ledger, table):
         counts = dict(progress)
     drill.protect(table)
     if counts.get("left"):
-        raise _fail(f"{counts['left']} rows are left that may not come back; run this again")
+        fail(f"{counts['left']} rows are left that may not come back; run this again")
     drill.mark(table, REPLAYED)
-    _say({"table": table, **counts, "next": f"chatapi restore release {table}"}, as_json)
+    say({"table": table, **counts, "next": f"chatapi restore release {table}"}, as_json)
 
 
 @app.command("release")
-def release(table: Table, stack: StackName = None, as_json: AsJson = False) -> None:
+def release(table: Table, stack: Stack = None, as_json: AsJson = False) -> None:
     """Give the rows that the live table lacks back to it. Refused before the replay; never overwrites. Repeatable."""
     drill = Drill(find(stack))
     if _step(drill, table) != REPLAYED or not drill.has_ttl(table):
-        raise _fail(f"not replayed yet: chatapi restore replay {table}")
+        fail(f"not replayed yet: chatapi restore replay {table}")
     counts = dict[str, int]()
     for progress in give_back(drill.client, drill.ledger, table, drill.records):
         counts = dict(progress)
-    _say({"table": table, **counts, "next": f"chatapi restore discard {table}"}, as_json)
+    say({"table": table, **counts, "next": f"chatapi restore discard {table}"}, as_json)
 
 
 @app.command("discard")
-def discard(table: Table, stack: StackName = None, as_json: AsJson = False) -> None:
+def discard(table: Table, stack: Stack = None, as_json: AsJson = False) -> None:
     """Delete the quarantined table."""
     drill = Drill(find(stack))
     if _step(drill, table) is None:
-        raise _fail("this is not a quarantined table of 'chatapi restore begin'")
+        fail("this is not a quarantined table of 'chatapi restore begin'")
     drill.client.call("DeleteTable", {"TableName": table})
-    _say({"deleted": table, "note": "AWS keeps a system backup for as long as point-in-time recovery was on"}, as_json)
+    say({"deleted": table, "note": "AWS keeps a system backup for as long as point-in-time recovery was on"}, as_json)
 
 
 def _step(drill: Drill, table: str) -> str | None:

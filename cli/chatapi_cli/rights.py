@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -17,11 +17,9 @@ from chatapi.store.cases import Case, Cases, NotAllowed
 from chatapi.store.holds import HoldError, Holds
 from chatapi.store.keys import HELD, open_pk
 from chatapi.store.timers import HOLDS, set_timer
+from chatapi_cli.say import Project, Request, Stack, fail
 from chatapi_cli.target import Target, find
 
-Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
-Request = Annotated[str, typer.Argument(help="The request's id, dsr_…")]
-Stack = Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs.")]
 User = Annotated[str | None, typer.Option(help="The end user's id; '-' reads it from standard input.")]
 Owner = Annotated[bool, typer.Option("--owner", help="The project's owner.")]
 
@@ -37,20 +35,15 @@ def add_rights(app: typer.Typer, requests_app: typer.Typer) -> None:
     requests_app.command("deny")(deny)
 
 
-def _fail(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise SystemExit(1)
-
-
 def _decided(stack: str | None, project: str, request: str, act: Callable[[Cases, Case], Case]) -> Target:
     target = find(stack)
     cases = target.cases()
     try:
         case = act(cases, cases.get(project, request))
     except NotFound:
-        _fail("no such request in this project")
+        fail("no such request in this project")
     except (NotAllowed, Conflict):
-        _fail("the request is in a state that does not allow this")
+        fail("the request is in a state that does not allow this")
     typer.echo(json.dumps({"request": case.id, "status": case.status, "due_at": case.get("due")}))
     return target
 
@@ -90,12 +83,12 @@ def deny(
 
 def _known(reason: str, table: str) -> None:
     if reason not in read_policy("rights")[table]:
-        _fail("reasons are: " + ", ".join(read_policy("rights")[table]))
+        fail("reasons are: " + ", ".join(read_policy("rights")[table]))
 
 
 def _subject(target: Target, project: str, user: str | None, owner: bool) -> str:
     if owner == (user is not None):
-        _fail("select with exactly one of --user and --owner")
+        fail("select with exactly one of --user and --owner")
     # A command line is seen by others on the machine: the id may come from standard input.
     return target.subject(project, sys.stdin.readline().rstrip("\n") if user == "-" else user)
 
@@ -117,7 +110,7 @@ def holds_add(
     try:
         hold = Holds(target.requests()).add(project, subject, kind, basis, by, days=days, now=time.time())
     except HoldError as error:
-        _fail(str(error))
+        fail(str(error))
     for row in target.requests().query(open_pk(project, subject), HELD):  # what is kept already waits for this one too
         set_timer(target.requests(), int(time.time()), project, row["case"], HOLDS)
     typer.echo(json.dumps({"hold": hold["sk"], "kinds": hold["kinds"], "expires_at": hold["expires"]}))
@@ -146,7 +139,7 @@ def holds_release(
     try:
         Holds(table).release(project, subject, hold, now)
     except NotFound:
-        _fail("no such hold on this subject")
+        fail("no such hold on this subject")
     waiting = [row["case"] for row in table.query(open_pk(project, subject), HELD)]
     for case in waiting:
         set_timer(table, int(now), project, case, HOLDS)  # should the start below be lost

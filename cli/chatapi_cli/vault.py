@@ -21,21 +21,19 @@ from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
 from chatapi.vault.rotation import Progress, Target, census, rewrap, rotate
 from chatapi_cli.epochs import EpochError, Epochs
-from chatapi_cli.target import Target as Stack
+from chatapi_cli.say import AsJson, Project, Stack, fail
+from chatapi_cli.target import Target as Deployed
 from chatapi_cli.target import find
 
 app = typer.Typer(no_args_is_help=True, help="Data keys, the KMS keys that wrap them, and their rotation.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-StackName = Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
 
 
 class Keys:
     """What the commands work on, of one stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Deployed) -> None:
         self.wraps = DynamoWraps(stack.client("dynamodb"), stack.output("VaultTable"))
         self.kms = KmsKeys(stack.client("kms"), stack.output("EpochAlias"))
         name = stack.output("EpochAlias").removeprefix("alias/").removesuffix("-epoch")
@@ -54,13 +52,8 @@ class Keys:
         return target
 
 
-def _fail(text: str) -> typer.Exit:
-    typer.echo(text, err=True)
-    return typer.Exit(1)
-
-
 @app.command("status")
-def status(stack: StackName = None, as_json: AsJson = False) -> None:
+def status(stack: Stack = None, as_json: AsJson = False) -> None:
     """Count the items of the Vault by state and wrapping key. Reads the whole table."""
     keys = Keys(find(stack))
     current, epochs = keys.epochs.current(), keys.epochs.all()
@@ -91,7 +84,7 @@ def status(stack: StackName = None, as_json: AsJson = False) -> None:
 def rotate_subject(
     project: Project,
     subject: Annotated[str, typer.Argument(help="The subject's pseudonym, sub_…")],
-    stack: StackName = None,
+    stack: Stack = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -104,9 +97,9 @@ def rotate_subject(
             raise Conflict
         version = max(item.wraps, default=0) + 1 if dry_run else rotate(keys.wraps, keys.kms, project, subject, target)
     except (Conflict, ValueError):
-        raise _fail("this subject has no open generation, or an erasure is at work on it") from None
+        fail("this subject has no open generation, or an erasure is at work on it")
     except KeyUnavailable:
-        raise _fail("the wrapping key cannot be used now; nothing was changed") from None
+        fail("the wrapping key cannot be used now; nothing was changed")
     done = {"project": project, "subject": subject, "keyver": version, "dry_run": dry_run}
     typer.echo(json.dumps(done) if as_json else f"{'would be' if dry_run else 'now'} at version {version}")
 
@@ -117,7 +110,7 @@ def rewrap_all(
     after: Annotated[
         str | None, typer.Option(help="Resume behind this cursor, as an interrupted run prints it.")
     ] = None,
-    stack: StackName = None,
+    stack: Stack = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +139,7 @@ def rewrap_all(
     record = {"seen": progress.seen, **dict(progress.outcomes), "dry_run": dry_run}
     typer.echo(json.dumps(record) if as_json else f"{progress.seen} seen: {_counts(progress.outcomes)}")
     if progress.outcomes["failed"]:
-        raise _fail("some items could not be moved: their key does not answer; run again")
+        fail("some items could not be moved: their key does not answer; run again")
 
 
 def _counts(outcomes: Counter[str]) -> str:
@@ -154,7 +147,7 @@ def _counts(outcomes: Counter[str]) -> str:
 
 
 @app.command("new-epoch")
-def new_epoch(stack: StackName = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def new_epoch(stack: Stack = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Make the next KMS key and use it for new data keys. Then run 'chatapi vault rewrap' until nothing is moved."""
     keys = Keys(find(stack))
     old = keys.epochs.current()
@@ -166,7 +159,7 @@ def new_epoch(stack: StackName = None, dry_run: DryRun = False, as_json: AsJson 
 @app.command("retire-epoch")
 def retire_epoch(
     arn: Annotated[str, typer.Argument(help="The old KMS key's ARN, see 'chatapi vault status'.")],
-    stack: StackName = None,
+    stack: Stack = None,
 ) -> None:
     """Disable an old epoch that nothing is under any more; run again seven days later to schedule its deletion."""
     keys = Keys(find(stack))
@@ -174,7 +167,7 @@ def retire_epoch(
     try:
         typer.echo(keys.epochs.retire(arn, left))
     except EpochError as error:
-        raise _fail(str(error)) from None
+        fail(str(error))
 
 
 @app.command("tenant-key")
@@ -182,29 +175,27 @@ def tenant_key(
     project: Project,
     arn: Annotated[str | None, typer.Argument(help="The ARN of a KMS key in the tenant's account.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Back to the deployment's key.")] = False,
-    stack: StackName = None,
+    stack: Stack = None,
 ) -> None:
     """Have a project's data keys wrapped under a KMS key that the tenant brought (the stack's parameter TenantKeyArns
     names it as well). New subjects are under it at once; 'chatapi vault rewrap' moves the others."""
     if (arn is None) != remove:
-        raise _fail("give either an ARN or --remove")
+        fail("give either an ARN or --remove")
     target = find(stack)
     keys = Keys(target)
     if arn:
         parts = arn.split(":")
         if len(parts) != 6 or parts[2] != "kms" or parts[3] != target.region or not parts[5].startswith("key/"):
-            raise _fail(f"this is not the ARN of a KMS key in {target.region}, the home region")
+            fail(f"this is not the ARN of a KMS key in {target.region}, the home region")
         try:
             keys.kms.arn(arn)
         except KeyUnavailable:
-            raise _fail(
-                "the key does not answer, is disabled, or its policy does not let this account use it"
-            ) from None
+            fail("the key does not answer, is disabled, or its policy does not let this account use it")
     change = Change(drop=["kms"]) if remove else Change(put={"kms": arn})
     try:
         keys.projects.update(
             project_key(project), None, Change(change.put, drop=change.drop, expect={"kind": "project"})
         )
     except Collision:
-        raise _fail("no such project") from None
+        fail("no such project")
     typer.echo("the deployment's key" if remove else "the tenant's key")
