@@ -108,6 +108,7 @@ class Round:
         self.acknowledged: list[tuple[str, int]] = []
         self.cut: set[str] = set()
         self.warm: list[Function] = []
+        self.executions = 0
 
     def writes(self, number: int) -> Counter[str]:
         """One function and one of its requests. The first writer is always the one that the late scan is there for: it
@@ -182,6 +183,8 @@ class Round:
         raise AssertionError("the erasure does not come to its end")
 
     def _execution(self, ports: Ports, name: str) -> str:
+        self.executions += 1
+
         def at(state: str) -> None:
             if state == LAST:
                 self._nobody_reads()
@@ -249,7 +252,9 @@ def test_nothing_is_left_of_what_late_writers_wrote(stack: RunningStack) -> None
             case = race.run(pool)
             # then after the second scan nothing at all remains
             assert race.rows() == [], (seed, race.counts)
-            assert case["late"]["removed"] >= 2, (seed, race.counts)  # of the first writer at least: a row, a locator
+            # and the late scan found the first writer's row and locator at least, unless the execution that had reached
+            # its certificate failed there, and the next one's first scan came by before
+            assert case["late"]["removed"] >= 2 or race.executions > 1, (seed, race.counts)
             total += race.counts
             if (seed + 1) % 50 == 0:
                 print(seed + 1, "rounds done", f"{time.monotonic() - begun:.0f} s", dict(total), flush=True)

@@ -10,7 +10,7 @@ import pytest
 
 from chatapi.aws.client import AwsClient
 from chatapi.store.dynamo import DynamoTable
-from chatapi.store.items import Change, Collision, MemoryTable, Table
+from chatapi.store.items import Change, Collision, MemoryTable, Table, pages
 from tests.support.transformed import REGION
 
 _names = itertools.count()
@@ -95,6 +95,24 @@ def test_queries_page_by_prefix_and_direction(make: Make) -> None:
     assert [item["sk"] for item in table.query("a", "a#", after="a#06", descending=True)] == names[5::-1]
     table.delete_all([("a", name) for name in names] + [("a", "never-there")])
     assert len(table.query("a")) == 30
+
+
+def test_a_partition_is_walked_over_page_by_page_whatever_its_items_weigh(make: Make) -> None:
+    table = make()
+    heavy = [{"pk": "a", "sk": f"a#{i:03d}", "kind": "k", "ttl": 100 + i % 2, "pad": "x" * 40_000} for i in range(120)]
+    table.put_all([*heavy, {"pk": "a", "sk": "b#1"}, {"pk": "b", "sk": "a#1"}])
+    live, whole = [list(pages(table, "a", "a#", expired=expired)) for expired in (False, True)]
+    assert len(live) > 1
+    assert all(found for found in live)
+    assert [item["sk"] for page in live for item in page] == [f"a#{i:03d}" for i in range(1, 120, 2)]
+    assert [item["sk"] for page in whole for item in page] == [item["sk"] for item in heavy]
+    # and no more than what is wanted travels
+    (first, *_) = next(pages(table, "a", "a#", expired=True, only=("sk", "kind", "missing")))
+    assert first == {"sk": "a#000", "kind": "k"}
+    page = table.page("a", "a#", only=("sk",))
+    assert page.items[0]["sk"] == "a#001"
+    assert table.page("a", "a#", after=page.after).items[0]["sk"] > page.items[-1]["sk"]
+    assert list(pages(table, "nobody")) == []
 
 
 def test_a_numeric_sort_key_orders_by_number(make: Make) -> None:

@@ -111,7 +111,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("PrivacyPolicy", "RequestsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
         ("RightsPolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
         ("RightsPolicy", "VaultTable"): {"GetItem"},
-        ("RightsPolicy", "RecordsTable"): {"GetItem", "Query"},
+        ("RightsPolicy", "RecordsTable"): {"BatchGetItem", "Query"},
         ("RightsPolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
         **{("SweeperPolicy", f"{store}Table"): {"Scan", "DeleteItem"} for store in SWEPT},
         ("ErasurePolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},

@@ -11,6 +11,7 @@ from authorizer.service import SLOT_SECONDS, route_needs
 from chatapi.catalogue import read_policy
 from chatapi.keys import SCOPES
 from chatapi.prices import dearest
+from privacy.tasks.erase import STEP_SECONDS
 from tests.support.transformed import ROOT, source
 from tests.template.resources import RESOURCES, TEMPLATE, of_type, statements
 
@@ -53,6 +54,10 @@ def test_a_chat_may_take_fifteen_minutes_in_both_places(path: str) -> None:
     timeout = RESOURCES["ChatFunction"]["Properties"]["Timeout"]
     assert (integration["timeoutInMillis"], timeout) == (900_000, 900)
     assert timeout + 5 == SLOT_SECONDS
+
+
+def test_a_purge_stops_well_before_its_function_would_be_ended() -> None:
+    assert RESOURCES["ErasureFunction"]["Properties"]["Timeout"] >= STEP_SECONDS + 240
 
 
 @pytest.mark.parametrize(("path", "method"), ROUTES)

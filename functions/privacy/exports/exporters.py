@@ -12,13 +12,13 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from chatapi.catalogue import catalogue
 from chatapi.store.cases import Case
 from chatapi.store.holds import Holds
-from chatapi.store.items import Item, Table
+from chatapi.store.items import Item, Table, pages
 from chatapi.store.keys import (
     COMPLETION,
     DAY,
@@ -34,7 +34,6 @@ from chatapi.store.keys import (
     subject_pk,
 )
 from chatapi.store.records import Records
-from chatapi.store.sealed import Record
 from chatapi.vault import State, SubjectErased, SubjectHandle
 from privacy.consents import record as consent_record
 from privacy.exports.archive import Archive, cell
@@ -42,7 +41,6 @@ from privacy.exports.ports import Ports
 from privacy.requests import show
 from privacy.tasks.ports import NotCovered
 
-_ROWS_A_PAGE = 50
 _CASES_A_PAGE = 100
 
 Values = Iterator[dict[str, Any]]
@@ -69,24 +67,27 @@ def scope_of(ports: Ports, case: Case) -> Scope:
 
 def rows(table: Table, pk: str, prefix: str = "") -> Iterator[Item]:
     """A partition row by row, a page at a time; what has expired does not exist."""
-    after: str | None = None
-    while page := table.query(pk, prefix, after=after, limit=_ROWS_A_PAGE):
-        yield from page
-        if len(page) < _ROWS_A_PAGE:
-            return
-        after = page[-1]["sk"]
+    return chain.from_iterable(pages(table, pk, prefix))
 
 
 def _completions(ports: Ports, scope: Scope) -> Values:
     for handle in filter(None, scope.handles.values()):
         pk = subject_pk(handle.project, handle.subject, handle.generation)
-        found = rows(ports.records, pk, COMPLETION)
-        for name, group in groupby(found, key=lambda row: completion_of(row["sk"])[0]):
-            chunks = list(group)
-            locator = ports.records.get(locator_pk(handle.project), name)
-            if locator is None or locator["chunks"] != len(chunks):
-                continue  # a write or a delete that was cut off: nobody can read it
-            yield {**json.loads(_joined(handle, pk, chunks)), "expires_at": chunks[0]["ttl"]}
+        found = _located(ports, handle, pk)
+        for _, group in groupby(found, key=lambda pair: completion_of(pair[0]["sk"])[0]):
+            whole = list(group)
+            if len(whole) == whole[0][1]:  # else a write or a delete that was cut off: nobody can read it
+                chunks = [row for row, _ in whole]
+                yield {**json.loads(_joined(handle, pk, chunks)), "expires_at": chunks[0]["ttl"]}
+
+
+def _located(ports: Ports, handle: SubjectHandle, pk: str) -> Iterator[tuple[Item, int]]:
+    """The rows of completions to which a locator leads, and how many chunks it says that there are."""
+    for page in pages(ports.records, pk, COMPLETION):
+        ids = {completion_of(row["sk"])[0] for row in page}
+        locators = ports.records.get_all([(locator_pk(handle.project), name) for name in sorted(ids)])
+        counts = {row["sk"]: row["chunks"] for row in locators}
+        yield from ((row, counts[name]) for row in page if (name := completion_of(row["sk"])[0]) in counts)
 
 
 def _joined(handle: SubjectHandle, pk: str, chunks: list[Item]) -> bytes:
@@ -120,11 +121,9 @@ def _sealed(kind: str, parent: str = "") -> Callable[[Ports, Scope], Values]:
     def read(ports: Ports, scope: Scope) -> Values:
         records = Records(ports.records, ports.vault, ports.marks, ports.clock)
         for handle in filter(None, scope.handles.values()):
-            above = (record.id for record in _every(records, handle, parent)) if parent else iter(("",))
-            for over in above:
-                for record in _every(records, handle, kind, over):
-                    place = {"parent": over} if over else {}
-                    yield {"id": record.id, **place, "data": _value(record.body), "expires_at": record.expires}
+            for record in records.every(handle, kind, above=parent):
+                place = {"parent": record.parent} if parent else {}
+                yield {"id": record.id, **place, "data": _value(record.body), "expires_at": record.expires}
 
     return read
 
@@ -134,15 +133,6 @@ def _value(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return body.decode(errors="replace")
-
-
-def _every(records: Records, handle: SubjectHandle, kind: str, parent: str = "") -> Iterator[Record]:
-    after, more = None, True
-    while more:
-        page, more = records.page(handle, kind, parent=parent, after=after, limit=20)
-        yield from page
-        after = page[-1].id if page else None
-        more = more and bool(page)
 
 
 def _days(ports: Ports, scope: Scope) -> Iterator[Item]:

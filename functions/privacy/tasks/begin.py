@@ -22,9 +22,10 @@ from chatapi.store.cases import (
     NotAllowed,
 )
 from chatapi.store.holds import Holds, holdable
+from chatapi.store.items import pages
 from chatapi.store.keys import ALIAS, DAY, UNDATED, recipient_of, subject_pk
 from chatapi.vault import Conflict, State, SubjectErased, SubjectFrozen, VaultItem
-from privacy.tasks.erasers import erasers, pages
+from privacy.tasks.erasers import erasers
 from privacy.tasks.outcomes import so_far
 from privacy.tasks.ports import NotReady, Ports, Result, SubjectBusy, UnsupportedHold
 
@@ -132,7 +133,7 @@ def inventory(ports: Ports, case: Case) -> Result:
     recipients = {
         recipient_of(row["sk"])
         for subject in case.subjects
-        for page in pages(ports.records, subject_pk(case.project, subject, UNDATED), DAY)
+        for page in pages(ports.records, subject_pk(case.project, subject, UNDATED), DAY, expired=True)
         for row in page
     }
     ports.cases.gather(case, inventory={"at": ports.now(), "counts": counts, "recipients": sorted(recipients)})

@@ -10,7 +10,7 @@ from chatapi.catalogue import expiry, read_policy
 from chatapi.store.cases import COMPLETED, Case
 from chatapi.store.consents import Consents
 from chatapi.store.holds import sealed_anew
-from chatapi.store.items import Item
+from chatapi.store.items import Item, pages
 from chatapi.store.keys import (
     COMPLETION,
     HOLD,
@@ -24,8 +24,11 @@ from chatapi.store.keys import (
 )
 from chatapi.store.sealed import attribute, chunks_of
 from chatapi.vault import SubjectErased
-from privacy.tasks.erasers import erasers, in_place, pages
-from privacy.tasks.ports import NotReady, Ports, ResidueFound, Result, UnknownRecipient
+from privacy.tasks.erasers import erasers, in_place
+from privacy.tasks.ports import NotReady, OutOfTime, Ports, ResidueFound, Result, UnknownRecipient
+
+STEP_SECONDS = 600
+"""How long one run deletes, of the function's 900 seconds (its Timeout in template.yaml)."""
 
 
 def keep_held(ports: Ports, case: Case) -> Result:
@@ -35,7 +38,7 @@ def keep_held(ports: Ports, case: Case) -> Result:
     held = 0
     for subject in case.subjects:
         kept = in_place(case)
-        for page in pages(ports.records, subject_pk(case.project, subject, UNDATED)):
+        for page in pages(ports.records, subject_pk(case.project, subject, UNDATED), expired=True):
             held += sum(row["kind"] in kept for row in page)
         longest: dict[str, Item] = {}
         for hold in sorted(case.get("holds", ()), key=lambda hold: int(hold["expires"])):
@@ -74,7 +77,7 @@ Whole = tuple[str, list[Item], list[str]]
 
 
 def _completions(ports: Ports, pk: str) -> Iterator[Whole]:
-    rows = (row for page in pages(ports.records, pk, COMPLETION) for row in page)
+    rows = (row for page in pages(ports.records, pk, COMPLETION, expired=True) for row in page)
     for name, chunks in groupby(rows, key=lambda row: completion_of(row["sk"])[0]):
         whole = list(chunks)
         locator = ports.records.get(locator_pk(pk.split("#")[1]), name)
@@ -83,7 +86,7 @@ def _completions(ports: Ports, pk: str) -> Iterator[Whole]:
 
 
 def _records(ports: Ports, pk: str, kind: str) -> Iterator[Whole]:
-    for page in pages(ports.records, pk, record_sk(kind, "")):
+    for page in pages(ports.records, pk, record_sk(kind, ""), expired=True):
         for head in page:
             if "chunks" not in head or head["ttl"] <= ports.now():
                 continue
@@ -119,21 +122,26 @@ def destroy(ports: Ports, case: Case) -> Result:
 def delete(ports: Ports, case: Case) -> Result:
     """Delete every catalogued store. Its figure is never below the inventory: a former run may have deleted already.
 
-    What is seen once a former run was through has come since and is counted on top, unless its scan counted it.
+    What is seen once a former run was through has come since and is counted on top, unless its scan counted it. Answers
+    `done`: not so where the time of one run was up, and the next one goes on with what is left.
     """
     if not case.destroying:
-        return {}
+        return {"done": True}
     if "destroyed" not in case.facts:
         raise NotReady
     Consents(ports.requests).erased(case.project, case.subjects, case.get("inventory")["at"], ports.now())
     before, scanned, removed = case.get("removed", {}), case.get("residue", {}), {}
+    until = ports.clock.monotonic() + STEP_SECONDS
     for store, eraser in erasers().items():
-        seen = eraser.sweep(ports, case, delete=True).total()
+        try:
+            seen = eraser.sweep(ports, case, delete=True, until=until).total()
+        except OutOfTime:
+            return {"done": False}
         counted = sum(case.get("inventory")["counts"].get(store, {}).values())
         new = max(0, seen - scanned.get(store, 0))
         removed[store] = before[store] + new if store in before else max(seen, counted)
     ports.cases.note(case, removed=removed)
-    return {}
+    return {"done": True}
 
 
 def recipients(ports: Ports, case: Case) -> Result:

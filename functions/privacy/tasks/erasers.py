@@ -11,13 +11,13 @@ from chatapi.catalogue import Kind, catalogue
 from chatapi.store.cases import Case
 from chatapi.store.days import forget
 from chatapi.store.holds import sealed_anew
-from chatapi.store.items import Item, Key, Table
+from chatapi.store.items import Item, Key, pages
 from chatapi.store.keys import ALIAS, UNDATED, alias_sk, located_id, locator_pk, subject_pk
 from chatapi.vault import SubjectErased
-from privacy.tasks.ports import NotCovered, Ports
+from privacy.tasks.ports import NotCovered, OutOfTime, Ports
 
-_ROWS_A_PAGE = 50  # bodies are up to 350 KB
-_LOCATORS_A_PAGE = 5000  # of about 150 bytes
+_NAMES = ("pk", "sk", "kind")
+"""What is read of sealed rows to delete them: not their bodies."""
 
 
 class Eraser(Protocol):
@@ -27,22 +27,13 @@ class Eraser(Protocol):
         """Whether it ends this kind as the catalogue says."""
         ...
 
-    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+    def sweep(
+        self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False, until: float = math.inf
+    ) -> Counter[str]:
         """What is there, by kind, and is deleted with `delete`. `scan` looks for what should be gone already: harder,
-        and leaving alone what may belong to the subject's later return."""
+        and leaving alone what may belong to the subject's later return. OutOfTime after a page that ends past `until`
+        of the monotonic clock: what it deleted is deleted, and a further sweep goes on."""
         ...
-
-
-def pages(table: Table, pk: str, prefix: str = "", size: int = _ROWS_A_PAGE) -> Iterator[list[Item]]:
-    """A partition page by page, the expired rows too: TTL deletion takes days."""
-    after: str | None = None
-    while True:
-        page = table.query(pk, prefix, after=after, limit=size, expired=True)
-        if page:
-            yield page
-        if len(page) < size:
-            return
-        after = page[-1]["sk"]
 
 
 class Nothing:
@@ -52,7 +43,9 @@ class Nothing:
         """See Eraser."""
         return kind.erase in ("keep", "none")
 
-    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+    def sweep(
+        self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False, until: float = math.inf
+    ) -> Counter[str]:
         """See Eraser."""
         return Counter()
 
@@ -64,7 +57,9 @@ class Keys:
         """See Eraser."""
         return kind.erase == "shred"
 
-    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+    def sweep(
+        self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False, until: float = math.inf
+    ) -> Counter[str]:
         """See Eraser."""
         return +Counter(subject_key=sum(self._opens(ports, case, subject) for subject in case.get("canary")))
 
@@ -86,7 +81,9 @@ class Rows:
         """See Eraser."""
         return kind.erase in ("keep", "none") or kind.name == "locator" or kind.key.split(" / ")[0] in self._PARTITIONS
 
-    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+    def sweep(
+        self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False, until: float = math.inf
+    ) -> Counter[str]:
         """See Eraser."""
         found: Counter[str] = Counter()
         located, last = 0, ("", "")
@@ -106,6 +103,8 @@ class Rows:
                 for row in page:
                     if row["kind"] == "day":
                         forget(ports.records, row)
+                if ports.clock.monotonic() > until:
+                    raise OutOfTime
         if not scan:
             found["locator"] += located
             return +found
@@ -122,7 +121,7 @@ class Rows:
             closed = case.get("generations")[subject]
             for generation in (*range(1, closed + 1), UNDATED):
                 pk = subject_pk(case.project, subject, generation)
-                for page in pages(ports.records, pk):
+                for page in pages(ports.records, pk, expired=True, only=() if generation == UNDATED else _NAMES):
                     ours = [row for row in page if row["kind"] not in spared and began_before(row, until)]
                     if ours:
                         yield pk, ours
@@ -131,7 +130,7 @@ class Rows:
     def _locators(ports: Ports, case: Case) -> Iterator[list[Key]]:
         """The whole partition of the project: a locator whose rows are gone can be found in no other way."""
         closed = case.get("generations")
-        for page in pages(ports.records, locator_pk(case.project), size=_LOCATORS_A_PAGE):
+        for page in pages(ports.records, locator_pk(case.project), expired=True):
             keys: list[Key] = [
                 (row["pk"], row["sk"]) for row in page if row["generation"] <= closed.get(row["subject"], -1)
             ]
@@ -157,7 +156,9 @@ class Exports:
         """See Eraser."""
         return kind.key.startswith("{project}/{subject}/")
 
-    def sweep(self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False) -> Counter[str]:
+    def sweep(
+        self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False, until: float = math.inf
+    ) -> Counter[str]:
         """See Eraser."""
         keys = [key for subject in case.subjects for key in ports.exports.list(f"{case.project}/{subject}/")]
         if delete and keys:

@@ -78,6 +78,12 @@ class SubjectBusy(TaskError):
     text = "another case is working on the data subject"
 
 
+class OutOfTime(TaskError):
+    """More is left than fits into one run of the function. Not a failure: the workflow runs the task again."""
+
+    text = "there is more to do than one run can"
+
+
 class UnsupportedHold(TaskError):
     """A legal hold names what cannot be kept past the destruction of the key. Found before anything is destroyed."""
 

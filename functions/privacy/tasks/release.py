@@ -17,11 +17,11 @@ from chatapi.catalogue import catalogue
 from chatapi.store.cases import COMPLETED, RELEASE, Case, NotAllowed
 from chatapi.store.days import forget
 from chatapi.store.holds import Holds
-from chatapi.store.items import Item, Key
+from chatapi.store.items import Item, Key, pages
 from chatapi.store.keys import HOLD, UNDATED, held_case_sk, kind_of, open_pk, subject_pk
 from chatapi.vault import State
 from privacy.tasks.certify import issue_once
-from privacy.tasks.erasers import began_before, in_place, pages
+from privacy.tasks.erasers import began_before, in_place
 from privacy.tasks.outcomes import frame, irrecoverable_after
 from privacy.tasks.ports import Ports, ResidueFound, Result
 from privacy.tasks.timers import hold_ends, watch_holds
@@ -69,12 +69,12 @@ def _last_end(ports: Ports, case: Case) -> int:
 def _held(ports: Ports, case: Case, subject: str) -> Iterator[tuple[str, list[Item]]]:
     """What this case left standing under its holds, by the kind that was held: sealed copies, and rows in place."""
     copies = subject_pk(case.project, subject, HOLD)
-    for page in pages(ports.records, copies, case.id + "#"):
+    for page in pages(ports.records, copies, case.id + "#", expired=True):
         for kind in sorted({kind_of(row["origin"]) for row in page}):
             yield kind, [row for row in page if kind_of(row["origin"]) == kind]
     places = subject_pk(case.project, subject, UNDATED)
     kinds, until = in_place(case), case.get("inventory")["at"]
-    for page in pages(ports.records, places):
+    for page in pages(ports.records, places, expired=True):
         for kind in sorted(kinds):
             ours = [row for row in page if row["kind"] == kind and began_before(row, until)]
             if ours:

@@ -113,6 +113,7 @@ class Catalogued:
         self.get = table.get
         self.get_all = table.get_all
         self.query = table.query
+        self.page = table.page
         self.delete_all = table.delete_all
 
     def put(self, item: Item, *, absent: bool = False, expect: Mapping[str, Any] | None = None) -> None:

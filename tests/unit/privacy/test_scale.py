@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
+from chatapi.clock import FixedClock
 from chatapi.store.cases import Case
-from chatapi.store.items import Item, Key, MemoryTable
+from chatapi.store.items import Item, Key, MemoryTable, Page
+from privacy.tasks.erase import STEP_SECONDS
 from tests.support.campaign import examples
 from tests.unit.privacy.world import ALICE, PROJECT, Interrupted, World
 
 COUNT = examples(10_000)
+ROWS_A_PAGE = 500
+"""Of 2 KiB each: a megabyte, which is what DynamoDB reads at once."""
 WRITE_UNIT_USD = 0.625e-6
 """On demand, us-east-1 (Amazon DynamoDB pricing); other regions differ. A delete costs a unit for each KiB begun."""
 UNITS_A_ROW = 3 + 1
@@ -34,18 +38,16 @@ class Endless(MemoryTable):
         self.count, self.gone, self.queries, self.deletes = count, 0, 0, 0
         self.pk = f"s#{PROJECT}#{ALICE}#1"
 
-    def query(
-        self, pk: str, prefix: str = "", *, after: Any = None, limit: int | None = None, **rest: Any
-    ) -> list[Item]:
+    def page(self, pk: str, prefix: str = "", *, after: Any = None, **rest: Any) -> Page:
         if pk != self.pk:
-            return super().query(pk, prefix, after=after, limit=limit, **rest)
+            return super().page(pk, prefix, after=after, **rest)
         self.queries += 1
         start = max(self.gone, int(str(after).split("#")[1]) + 1 if after else 0)
-        stop = min(self.count, start + (limit or self.count))
-        return [
-            {"pk": pk, "sk": f"completion#{n:07d}#0000", "kind": "completion", "body": b"", "ttl": 1 << 40}
-            for n in range(start, stop)
+        stop = min(self.count, start + ROWS_A_PAGE)
+        found: list[Item] = [
+            {"pk": pk, "sk": f"completion#{n:07d}#0000", "kind": "completion"} for n in range(start, stop)
         ]
+        return Page(found, found[-1]["sk"] if stop < self.count else None)
 
     def delete_all(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -75,7 +77,7 @@ def test_destroying_the_key_costs_the_same_for_one_message_and_for_all() -> None
 def test_the_purge_streams_in_bounded_memory_and_resumes(capsys: pytest.CaptureFixture[str]) -> None:
     world, table, case, _ = erased(COUNT)
     # given a purge that was killed on its way
-    world.breaker.stop_at = world.breaker.calls + 200
+    world.breaker.stop_at = world.breaker.calls + 20
     with pytest.raises(Interrupted):
         world.task(case, "delete")
     world.breaker.stop_at = None
@@ -97,3 +99,32 @@ def test_the_purge_streams_in_bounded_memory_and_resumes(capsys: pytest.CaptureF
             f"\npurge: {done} rows, {done / seconds:,.0f} rows/s of our own work, peak {peak / 2**20:.1f} MiB,"
             f" about {UNITS_A_ROW * WRITE_UNIT_USD * 1e6:.2f} USD a million rows of 2 KiB in write units"
         )
+
+
+class Slow(Endless):
+    """Each batch of deletes takes a minute."""
+
+    def __init__(self, count: int, clock: FixedClock) -> None:
+        super().__init__(count, clock.now)
+        self.clock = clock
+
+    def delete_all(self, keys: Iterable[Key]) -> None:
+        super().delete_all(keys)
+        self.clock.advance(60)
+
+
+def test_what_does_not_fit_into_one_run_of_the_function_is_deleted_in_several() -> None:
+    # given more than one run deletes in its time
+    world, _, case, _ = erased(COUNT)
+    world.records = Slow(COUNT, world.clock)
+    world.ports = world._ports()
+    begun = world.clock.now()
+    assert world.task(case, "delete") == {"done": False}
+    assert STEP_SECONDS <= world.clock.now() - begun < 900
+    # when the workflow goes on
+    states = world.erase(case)
+    # then it comes back to the task until nothing is left, and the figure is the whole
+    assert states.count("Delete") > 1
+    assert states[-1] == "Erased"
+    assert world.records.gone == COUNT
+    assert world.again(case).get("removed")["records"] >= COUNT

@@ -133,6 +133,32 @@ def test_delete_takes_children_and_chunks_and_leaves_marks_alone() -> None:
     assert record.id not in repr(world.marked.rows)
 
 
+def test_every_record_is_walked_over_and_the_children_of_one_that_is_gone_are_not() -> None:
+    world = World()
+    handle = world.records.writer(PROJECT, "sub_a")
+    names = [f"conv_{i:02d}" for i in range(5)]
+    world.records.put(handle, "conversation", [(name, os.urandom(9)) for name in names])
+    for name in names:
+        big = [(f"msg_{i:03d}", os.urandom(BIG if i == 40 else 9)) for i in range(70)]
+        world.records.put(handle, "item", big, parent=name)
+    world.records.put(handle, "conversation", [("conv_short", b"x")], ceiling_days=1)
+    world.clock.advance(86_400)
+    handle = world.records.writer(PROJECT, "sub_a")
+    # given that of one the head is gone, and of another a chunk
+    world.rows.delete_all([key for key in world.rows.rows if key[1] == "conversation#conv_01"])
+    world.rows.delete_all([key for key in list(world.rows.rows) if str(key[1]).startswith("item#conv_03#msg_040#")][:1])
+    # when
+    found = list(world.records.every(handle, "conversation"))
+    children = list(world.records.every(handle, "item", above="conversation"))
+    # then
+    assert [record.id for record in found] == ["conv_00", "conv_02", "conv_03", "conv_04"]
+    assert [(child.parent, child.id) for child in children] == [
+        (record.id, f"msg_{i:03d}") for record in found for i in range(70) if (record.id, i) != ("conv_03", 40)
+    ]
+    for child in (children[0], children[40], children[-1]):
+        assert child == world.records.get(handle, "item", child.id, parent=child.parent)
+
+
 def test_a_record_expires_with_its_term_or_earlier_and_a_new_one_may_take_its_id() -> None:
     world = World()
     handle = world.records.writer(PROJECT, "sub_a")

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from chatapi.aws.av import from_item, to_av, to_item
 from chatapi.aws.errors import AwsError, AwsUnavailable
-from chatapi.store.items import Change, Collision, Item, Key
+from chatapi.store.items import Change, Collision, Item, Key, Page
 
 _BATCH = 25
 _READS = 100
@@ -168,29 +168,55 @@ class DynamoTable:
         expired: bool = False,
     ) -> list[Item]:
         """See Table."""
+        request = self._partition(pk, prefix, after) | {"ScanIndexForward": not descending}
+        if limit is not None:
+            request["Limit"] = limit + 1
+        found: list[Item] = []
+        while True:
+            page = self._client.call("Query", request)
+            found += self._items(page, expired)
+            if "LastEvaluatedKey" not in page or (limit is not None and len(found) >= limit):
+                return found[:limit]
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def page(
+        self,
+        pk: str,
+        prefix: str = "",
+        *,
+        after: str | int | None = None,
+        expired: bool = False,
+        only: Sequence[str] = (),
+    ) -> Page:
+        """See Table: one Query, which reads 1 MB at most."""
+        request = self._partition(pk, prefix, after)
+        if only:
+            words = _Words()
+            wanted = (*only, *(() if expired or "ttl" in only else ("ttl",)))
+            request["ProjectionExpression"] = ", ".join(words.name(attribute) for attribute in wanted)
+            request |= words.request()
+        answer = self._client.call("Query", request)
+        last = answer.get("LastEvaluatedKey")
+        return Page(self._items(answer, expired), from_item(last)[self._sort] if last and self._sort else None)
+
+    def _partition(self, pk: str, prefix: str, after: str | int | None) -> dict[str, Any]:
+        """A consistent Query of a partition, past `after`."""
         request: dict[str, Any] = {
             "TableName": self._name,
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": to_av(pk)},
             "ConsistentRead": True,
-            "ScanIndexForward": not descending,
         }
         if prefix:
             request["KeyConditionExpression"] += " AND begins_with(sk, :sk)"
             request["ExpressionAttributeValues"][":sk"] = to_av(prefix)
-        if limit is not None:
-            request["Limit"] = limit + 1
         if after is not None:
             request["ExclusiveStartKey"] = self._key(pk, after)
-        found: list[Item] = []
-        while True:
-            page = self._client.call("Query", request)
-            found += [
-                item for wire in page.get("Items", ()) if (item := from_item(wire) if expired else self._live(wire))
-            ]
-            if "LastEvaluatedKey" not in page or (limit is not None and len(found) >= limit):
-                return found[:limit]
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return request
+
+    def _items(self, answer: Mapping[str, Any], expired: bool) -> list[Item]:
+        wires = answer.get("Items", ())
+        return [item for wire in wires if (item := from_item(wire) if expired else self._live(wire))]
 
 
 class _Words:

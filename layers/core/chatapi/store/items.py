@@ -7,12 +7,20 @@ An item is a flat dictionary of Python values (str, int, bytes, bool, None, list
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Item = dict[str, Any]
 Key = tuple[str, str | int | None]
+
+
+class Page(NamedTuple):
+    """What one read of a partition gave, and the sort key to go on behind: None at the end. `items` may be empty with
+    more behind them, where what was read has expired."""
+
+    items: list[Item]
+    after: str | int | None
 
 
 class Collision(Exception):
@@ -82,6 +90,36 @@ class Table(Protocol):
         """All items of a partition whose sort key begins with `prefix`, in order, past `after`; at most `limit`.
         With `expired`, also those past their `ttl`: an erasure and a residue scan want what physically stands."""
         ...
+
+    def page(
+        self,
+        pk: str,
+        prefix: str = "",
+        *,
+        after: str | int | None = None,
+        expired: bool = False,
+        only: Sequence[str] = (),
+    ) -> Page:
+        """The same, as much of it as the store reads at once (DynamoDB: 1 MB, in one call), for whoever walks over all
+        of a partition: neither memory nor calls hang on how large the items are. `only` names the attributes wanted."""
+        ...
+
+
+def pages(
+    table: Table, pk: str, prefix: str = "", *, expired: bool = False, only: Sequence[str] = ()
+) -> Iterator[list[Item]]:
+    """A whole partition, page by page as the store reads it (see `Table.page`); no page is empty."""
+    found = table.page(pk, prefix, expired=expired, only=only)
+    while True:
+        if found.items:
+            yield found.items
+        if found.after is None:
+            return
+        found = table.page(pk, prefix, after=found.after, expired=expired, only=only)
+
+
+PAGE_ROWS = 50
+"""How many rows the fake reads at once."""
 
 
 class MemoryTable:
@@ -162,6 +200,21 @@ class MemoryTable:
             found = [k for k in found if (k[1] < after if descending else k[1] > after)]  # type: ignore[operator]
         items = [item for k in found if (item := copy.deepcopy(self.rows[k]) if expired else self._live(self.rows[k]))]
         return items[:limit]
+
+    def page(
+        self,
+        pk: str,
+        prefix: str = "",
+        *,
+        after: str | int | None = None,
+        expired: bool = False,
+        only: Sequence[str] = (),
+    ) -> Page:
+        """See Table: `PAGE_ROWS` at a time."""
+        found = self.query(pk, prefix, after=after, limit=PAGE_ROWS, expired=True)
+        last = found[-1][self._sort] if self._sort and len(found) == PAGE_ROWS else None
+        live = found if expired else [item for item in found if item.get("ttl", 1 << 62) > self._now()]
+        return Page([{name: item[name] for name in only or item if name in item} for item in live], last)
 
 
 def _expected(item: Item | None, expect: Mapping[str, Any]) -> None:

@@ -25,12 +25,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import groupby
+from itertools import chain, groupby
 
 from chatapi.catalogue import catalogue, expiry
 from chatapi.clock import Clock
 from chatapi.errors import Conflict, NotFound
-from chatapi.store.items import Collision, Item, Key, Table
+from chatapi.store.items import Collision, Item, Key, Table, pages
 from chatapi.store.keys import locator_pk, record_sk
 from chatapi.store.marks import Marks
 from chatapi.store.sealed import Record, chunks_of, locator_of, opened, partition, rows_of
@@ -157,6 +157,21 @@ class Records:
             except NotFound:
                 continue
         return found, False
+
+    def every(self, handle: SubjectHandle, kind: str, *, above: str = "") -> Iterator[Record]:
+        """Every record of a kind in the order of their keys, read as the store pages: for exports. `above`: the kind of
+        their parents; the children of one that is not there are left out, as everywhere."""
+        parents = (record.id for record in self.every(handle, above)) if above else iter(())
+        standing, depth = next(parents, None), 3 if above else 2
+        rows = chain.from_iterable(pages(self._table, partition(handle), record_sk(kind, "")))
+        for place, group in groupby(rows, key=lambda row: tuple(row["sk"].split("#")[1:depth])):
+            found, parent = list(group), place[0] if above else ""
+            while standing is not None and standing < parent:  # both are in order
+                standing = next(parents, None)
+            head = next((row for row in found if row["sk"] == record_sk(kind, place[-1], parent)), None)
+            if head is not None and (not above or parent == standing):
+                with suppress(NotFound):
+                    yield self._opened(handle, place[-1], parent, head, found)
 
     def update(self, handle: SubjectHandle, record: Record, body: bytes) -> Record:
         """Replace the body of `record`, as it was read; its term stays. Stale where it was changed or deleted since.
