@@ -22,6 +22,7 @@ from chatapi_cli import restore, vault
 from chatapi_cli.agents import agents_app
 from chatapi_cli.dialects import dialects_app
 from chatapi_cli.mail import mail_app
+from chatapi_cli.patterns import patterns
 from chatapi_cli.projects import add_projects
 from chatapi_cli.rights import add_rights
 from chatapi_cli.say import AsJson, Project, Stack, fail, micro_usd, say
@@ -49,6 +50,7 @@ app.add_typer(mail_app, name="mail")
 app.add_typer(restore.app, name="restore")
 add_rights(app, requests_app)
 add_projects(projects_app)
+app.command()(patterns)
 
 
 @projects_app.command("create")

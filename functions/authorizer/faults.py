@@ -2,8 +2,9 @@
 
 The other choice is narrow. In are only chats and the list of models, for keys that the store itself let in through this
 very warm function within the last five minutes, with all of their restrictions as they were then, a few a second,
-unstored. Out is everything that has to be counted or cannot be read: keys the function has not seen, keys with limits
-of their own, projects with a limit of spend or of end users, and every other route.
+unstored, and for no optional purpose (the kept item has no flag of one). Out is everything that has to be counted or
+cannot be read: keys the function has not seen, keys with limits of their own, projects with a limit of spend or of end
+users, and every other route.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from chatapi.limits.admission import (
 )
 from chatapi.limits.refusals import Refusals
 from chatapi.prices import Price
+from chatapi.store.project_flags import allowed_by_some
 from chatapi.verdict import (
     DEFAULT_OUTPUT_TOKENS,
     INSUFFICIENT_SCOPE,
@@ -154,6 +155,7 @@ class Authorizer:
             ratelimit={} if kind == "rights" else ratelimit_headers(item, now, parts.kid),
             user_rpm=item.get("urpm", 0),
             user_tpm=item.get("utpm", 0),
+            purposes=allowed_by_some(item),
         )
         return restrict(verdict, item["k_" + parts.kid], source_ip)
 

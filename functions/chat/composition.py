@@ -29,6 +29,7 @@ from chatapi.verdict import Verdict
 from chatapi.wiring import store_of, vault_of
 
 if TYPE_CHECKING:
+    from chat.optional import Optional
     from chat.responses.routes import Surface
 
 
@@ -72,6 +73,15 @@ def compose() -> Services:
             return frozenset()
         return tags_of(pepper_of(project), metadata)
 
+    @cache
+    def optional() -> Optional:
+        from chat.optional import Optional
+        from chatapi.store.consents import Consents
+        from chatapi.store.patterns import Patterns
+
+        patterns = Patterns(store_of(dynamodb, "patterns", clock), clock)
+        return Optional(Consents(requests), patterns, clock)
+
     chat = Chat(
         registry=registry,
         providers=_providers(model_url, here),
@@ -80,6 +90,7 @@ def compose() -> Services:
         subject_of=subject_of,
         tags=tags,
         clock=clock,
+        optional=optional,
     )
 
     @cache

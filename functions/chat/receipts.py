@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from chat.embeddings import EmbeddingsRequest
     from chat.models import Model
+    from chat.optional import Chosen
     from chat.wire import ChatRequest
     from chatapi.verdict import Verdict
 
@@ -40,14 +41,16 @@ def signals(request: ChatRequest | EmbeddingsRequest) -> dict[str, str]:
     return {SIGNALS: HONOURED} if request.data_handling is not None and request.data_handling.gpc else {}
 
 
-def header(model: Model, expires: int | None) -> str:
-    """The receipt as a header's value."""
+def header(model: Model, expires: int | None, chosen: Chosen | None = None) -> str:
+    """The receipt as a header's value. `chosen`: of the optional purposes, where the project has any."""
     retained = f"content; until={iso(expires)}" if expires else "none"
     training = "yes" if model.training else "no"
-    return f"retained={retained}; processor={model.processor}; region={model.region}; training={training}"
+    return f"retained={retained}; processor={model.processor}; region={model.region}; training={training}" + (
+        chosen.header() if chosen else ""
+    )
 
 
-def body(model: Model, expires: int | None, *, gpc: bool | None = None) -> dict[str, Any]:
+def body(model: Model, expires: int | None, *, gpc: bool | None = None, chosen: Chosen | None = None) -> dict[str, Any]:
     """The receipt as the field `data_handling` of an answer, for callers that cannot read headers."""
     signal = {"gpc": HONOURED.partition("; ")[0].removeprefix("gpc="), "sale": False, "sharing": False} if gpc else {}
     return {
@@ -57,6 +60,7 @@ def body(model: Model, expires: int | None, *, gpc: bool | None = None) -> dict[
         "processor": model.processor,
         "region": model.region,
         "training": model.training,
+        **(chosen.body() if chosen else {}),
     }
 
 

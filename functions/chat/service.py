@@ -33,6 +33,7 @@ from chatapi.verdict import Verdict
 
 if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
+    from chat.optional import Chosen, Optional
 
 _KEPT: tuple[str, ...] = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 _KEPT += ("tools", "tool_choice", "response_format")
@@ -51,7 +52,7 @@ class Started(NamedTuple):
 
     `handle` is the right to store, where it was asked for; `receipt` the headers that say what happens to the data;
     `expires` when what is stored ends (POSIX seconds), `ceiling` the seconds it may be kept at most, None for the
-    policy's own term: whoever stores passes it on.
+    policy's own term: whoever stores passes it on. `chosen`: what the subject allows, where the project asks.
     """
 
     model: Model
@@ -61,6 +62,7 @@ class Started(NamedTuple):
     receipt: dict[str, str]
     expires: int | None = None
     ceiling: int | None = None
+    chosen: Chosen | None = None
 
 
 Keep = Callable[[Started, Transcript], None]
@@ -68,7 +70,8 @@ Keep = Callable[[Started, Transcript], None]
 
 
 class Chat:
-    """The service. `subject_of(project, kind, value)` names a data subject; `providers` finds a provider."""
+    """The service. `subject_of(project, kind, value)` names a data subject; `providers` finds a provider; `optional`
+    is there for projects in which somebody allowed an optional purpose."""
 
     def __init__(
         self,
@@ -80,7 +83,9 @@ class Chat:
         subject_of: Callable[[str, Any, str], str],
         tags: Tags,
         clock: Clock,
+        optional: Callable[[], Optional],
     ) -> None:
+        self._optional = optional
         self._registry = registry
         self._providers = providers
         self._completions = completions
@@ -117,7 +122,9 @@ class Chat:
         head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": started.model.id}
         extra: dict[str, Any] = {}
         if (asked := request.data_handling) is not None and (asked.receipt or asked.gpc):
-            extra = {"data_handling": receipts.body(started.model, started.expires, gpc=asked.gpc)}
+            extra = {
+                "data_handling": receipts.body(started.model, started.expires, gpc=asked.gpc, chosen=started.chosen)
+            }
         if not request.stream:
             headers["content-type"] = "application/json"
             return Answer(headers, iter([answers.whole(generation, head, extra)]))
@@ -169,6 +176,8 @@ class Chat:
             told = account.allow(subject, (prompt_estimate + request.output_tokens) * count, now)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
 
+        chosen = self._optional().ask(caller, subject) if caller.purposes else None
+
         def attempt(candidate: Model) -> Stream:
             account.cover(prompt_estimate * count, request.output_tokens * count, price_of(candidate.id))
             return self._stream(asked._replace(model=candidate))
@@ -189,6 +198,8 @@ class Chat:
 
         def disclose(tokens_in: int, cached: int, tokens_out: int) -> None:
             self._disclosed(asked, tokens_in, cached, tokens_out)
+            if chosen is not None:
+                self._optional().act(asked, chosen, tokens_in + tokens_out)
             if ended is not None:
                 ended()
 
@@ -200,8 +211,8 @@ class Chat:
             disclose=disclose,
         )
         expires = min(expiry(kind, now, ceiling_seconds=ceiling), until or 1 << 62) if handle else None
-        receipt = {receipts.HEADER: receipts.header(model, expires), **receipts.signals(request), **told}
-        started = Started(model, now, handle, generation, receipt, expires, ceiling)
+        receipt = {receipts.HEADER: receipts.header(model, expires, chosen), **receipts.signals(request), **told}
+        started = Started(model, now, handle, generation, receipt, expires, ceiling, chosen)
         return started
 
     def subject(self, project: str, user: str | None, safety_identifier: str | None, heir: str | None = None) -> str:

@@ -12,6 +12,7 @@ from chatapi.outbound import Outbound
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.consents import Consents
+from chatapi.store.project_flags import ProjectFlags
 from chatapi.store.webhooks import Webhooks
 from chatapi.wiring import store_of
 from privacy.consents import Choices
@@ -58,5 +59,6 @@ def compose_recipients() -> Recipients:
 def compose_consents(rights: Rights) -> Choices:
     """The data subjects' choices, from the environment."""
     here, clock = region(), SystemClock()
-    rows = store_of(AwsClient("dynamodb", region=here), "requests", clock)
-    return Choices(Consents(rows), clock, rights.pseudonym)
+    dynamodb = AwsClient("dynamodb", region=here)
+    flags = ProjectFlags(dynamodb, setting("PROJECTS_TABLE"))
+    return Choices(Consents(store_of(dynamodb, "requests", clock)), clock, rights.pseudonym, flags.set)

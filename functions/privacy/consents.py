@@ -1,7 +1,7 @@
 """Consent and opt-out (GDPR Art. 7 and 21): the choices of a data subject, with records and receipts.
 
-Records and receipts have the names of ISO/IEC TS 27560:2023. Nothing is processed for an optional purpose today, so
-nothing yet asks for these choices before it acts; whatever comes to process for one has to.
+Records and receipts have the names of ISO/IEC TS 27560:2023. Whatever processes for an optional purpose asks for these
+choices before it acts (functions/chat/optional.py); docs/choices.md says how, and how soon.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chatapi.aws.errors import AwsError
 from chatapi.catalogue import read_policy
 from chatapi.clock import Clock, iso
-from chatapi.errors import BadRequest, Conflict
-from chatapi.store.consents import GRANTED, STATES, Consents, optional_purposes
+from chatapi.errors import BadRequest, Conflict, Unavailable
+from chatapi.store.consents import GRANTED, STATES, Consents, optional_purposes, stands
 from chatapi.store.items import Collision, Item
 from privacy.requests import Choice, Subject
 
@@ -21,16 +22,25 @@ _EVENT_TYPES = {"granted": "consent-given", "withdrawn": "consent-withdrawn"}
 
 
 class Choices:
-    """The service. `pseudonym` turns a project's selector into the id under which the person is known here."""
+    """The service. `flag(project, purpose)` tells the authorizer that the choice is there to be asked for; `pseudonym`
+    turns a project's selector into the id under which the person is known here."""
 
-    def __init__(self, consents: Consents, clock: Clock, pseudonym: Callable[[str, Subject], str]) -> None:
+    def __init__(
+        self,
+        consents: Consents,
+        clock: Clock,
+        pseudonym: Callable[[str, Subject], str],
+        flag: Callable[[str, str], None],
+    ) -> None:
         self._consents = consents
         self._clock = clock
         self._pseudonym = pseudonym
+        self._flag = flag
 
     def choose(self, project: str, choice: Choice) -> dict[str, Any]:
         """Write a choice; its receipt. BadRequest for a purpose that is not known, or that is not for choosing, with
-        the reason of policy/purposes.toml (RGT-9). Conflict where others changed it all the while."""
+        the reason of policy/purposes.toml (RGT-9). Conflict where others changed it all the while. Unavailable where it
+        is written and could not be put to use: the same choice again does that."""
         purpose = read_policy("purposes")["purposes"].get(choice.purpose)
         if purpose is None:
             offered = ", ".join(optional_purposes())
@@ -45,12 +55,22 @@ class Choices:
             row = self._consents.choose(project, subject, choice.purpose, choice.state, self._clock.now())
         except Collision:
             raise Conflict("The choice was changed by others at the same time; try again.") from None
+        self._put_to_use(project, row)
         return {
             "object": "privacy.consent_receipt",
             "schema_version": SCHEMA,
             "receipt_id": f"{row['id']}.{row['rev']}",
             "record": record(row),
         }
+
+    def _put_to_use(self, project: str, row: Item) -> None:
+        # After the choice: a flag without one permits nothing, and a choice without a flag is not asked for. A
+        # withdrawal needs none: every request that would act asks for the choice itself.
+        try:
+            if row["state"] == GRANTED:
+                self._flag(project, str(row["sk"]))
+        except AwsError:
+            raise Unavailable("The choice was recorded and is not in use yet. Send it again.") from None
 
     def show(self, project: str, subject: Subject) -> dict[str, Any]:
         """Every optional purpose, whether it is allowed, and the record of the choice where there was one."""
@@ -66,7 +86,7 @@ def _shown(name: str, row: Item | None) -> dict[str, Any]:
         "text": purpose["text"],
         "default": purpose["default"],
         "processed_today": purpose["today"],
-        "allowed": row is not None and row["state"] == GRANTED,
+        "allowed": row is not None and stands(name, row),
         "record": record(row) if row else None,
     }
 

@@ -118,6 +118,7 @@ def _composed() -> _Ports:
         "records": (setting("RECORDS_TABLE"), ("pk", "sk")),
         "requests": (setting("REQUESTS_TABLE"), ("pk", "sk")),
         "signals": (setting("SIGNALS_TABLE"), ("pk",)),
+        "patterns": (setting("PATTERNS_TABLE"), ("pk",)),
     }
     client = AwsClient("dynamodb", region=region(), timeout=10.0, attempts=4)
     return _Ports(client, SystemClock(), tables, int(setting("SWEEP_SEGMENTS")))

@@ -51,6 +51,7 @@ def test_the_scheduled_function_deletes_what_outlived_the_grace(
         "records": (30, 0),
         "requests": (1, 0),
         "signals": (0, 0),
+        "patterns": (0, 0),
     }
     assert all(line["complete"] for line in found.values())
     left = tables["Records"].query("s#p#sub#1", expired=True)

@@ -10,6 +10,7 @@ from typing import Any
 from chat.accounting import Account
 from chat.idempotent import IdempotentChat
 from chat.models import Registry
+from chat.optional import Optional
 from chat.providers.scripted import ScriptedProvider
 from chat.replays import Replays
 from chat.responses.routes import Asked, Surface
@@ -21,9 +22,11 @@ from chatapi.clock import FixedClock
 from chatapi.limits.admission import Debit, plan, ratelimit_headers
 from chatapi.prices import dearest
 from chatapi.store.completions import Completions
+from chatapi.store.consents import Consents
 from chatapi.store.days import Days
 from chatapi.store.items import MemoryTable
 from chatapi.store.marks import Marks
+from chatapi.store.patterns import Patterns
 from chatapi.store.projects import NEVER
 from chatapi.store.records import Records
 from chatapi.vault import Vault, project_pepper, subject_id
@@ -51,6 +54,7 @@ class World:
     retention: str = "history"
     user_rpm: int = 0
     user_tpm: int = 0
+    purposes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.rows = MemoryTable(now=self.clock.now)
@@ -62,6 +66,11 @@ class World:
         self.completions = Completions(records, self.vault, self.marks, self.clock)
         self.records = Records(records, self.vault, self.marks, self.clock)
         self.stored = StoredChats(self.completions, tags)
+        self.consents = Consents(Catalogued(self.marked, "requests"))
+        self.patterned = MemoryTable(sort=None, now=self.clock.now)
+        self.optional = Optional(
+            self.consents, Patterns(Catalogued(self.patterned, "patterns"), self.clock), self.clock
+        )
         self.chat = Chat(
             registry=Registry("local", openai=True, region="eu-central-1"),
             providers=lambda model: self.provider,
@@ -70,6 +79,7 @@ class World:
             subject_of=subject_of,
             tags=tags,
             clock=self.clock,
+            optional=lambda: self.optional,
         )
         replays = Replays(records, lambda project: project_pepper(b"p" * 32, project), self.clock)
         self.idempotent = IdempotentChat(self.chat, replays, self.completions)
@@ -98,6 +108,7 @@ class World:
             user_rpm=self.user_rpm,
             user_tpm=self.user_tpm,
             ratelimit=ratelimit_headers(self.item, now),
+            purposes=self.purposes,
         )
 
     def ask(self, key: str | None = None, **body: Any) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chatapi.catalogue import read_policy
+from chatapi.store.project_flags import FLAGS
 from tests.template.resources import RESOURCES, SWEPT, of_type, statements
 
 MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy", "RightsMachinePolicy")
@@ -99,7 +100,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
             resource = statement["Resource"]
             # a table by its ARN, or an index of it
             table = resource["Fn::GetAtt"][0] if "Fn::GetAtt" in resource else resource["Fn::Sub"]
-            granted[name, table] = {a.removeprefix("dynamodb:") for a in actions}
+            granted.setdefault((name, table), set()).update(a.removeprefix("dynamodb:") for a in actions)
     assert granted == {
         ("AccountPolicy", "ProjectsTable"): {"GetItem", "BatchGetItem", "UpdateItem"},
         ("AuthorizerPolicy", "ProjectsTable"): {"UpdateItem"},
@@ -107,7 +108,9 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("ChatPolicy", "ProjectsTable"): {"UpdateItem"},
         ("ChatPolicy", "VaultTable"): {"GetItem", "PutItem"},
         ("ChatPolicy", "RecordsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
-        ("ChatPolicy", "RequestsTable"): {"BatchWriteItem"},
+        ("ChatPolicy", "RequestsTable"): {"BatchWriteItem", "Query"},
+        ("ChatPolicy", "PatternsTable"): {"PutItem", "UpdateItem", "BatchWriteItem"},
+        ("PrivacyPolicy", "ProjectsTable"): {"UpdateItem"},
         ("PrivacyPolicy", "RequestsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
         ("RightsPolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
         ("RightsPolicy", "VaultTable"): {"GetItem"},
@@ -145,3 +148,15 @@ def test_signals_are_open_to_who_writes_them_and_to_who_ends_them() -> None:
     named = {n for n, s in statements() if "SignalsTable" in json.dumps(s["Resource"])}
     assert named == {"AuthorizerSignalsPolicy", "SweeperPolicy"}
     assert RESOURCES["AuthorizerSignalsPolicy"]["Properties"]["Roles"] == [{"Ref": "AuthorizerRole"}]
+
+
+def test_choices_are_read_by_chat_and_flagged_by_the_api_and_patterns_are_read_by_no_function() -> None:
+    reads = [s for n, s in statements() if n == "ChatPolicy" and s["Action"] == "dynamodb:Query"]
+    assert [s["Condition"] for s in reads] == [{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "n#*"}}]
+    (flags,) = [s for n, s in statements() if n == "PrivacyPolicy" and "ProjectsTable" in json.dumps(s["Resource"])]
+    assert flags["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "kind", *FLAGS]},
+        "StringEquals": {"dynamodb:ReturnValues": "NONE"},
+    }
+    named = {n for n, s in statements() if "PatternsTable" in json.dumps(s["Resource"])}
+    assert named == {"ChatPolicy", "SweeperPolicy"}

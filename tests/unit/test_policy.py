@@ -37,12 +37,18 @@ def test_every_purpose_has_a_legal_basis() -> None:
     assert all("Art. 6" in purpose["basis"] for purpose in read_policy("purposes")["purposes"].values())
 
 
-def test_nothing_is_processed_for_an_optional_purpose_and_each_is_off() -> None:
+def test_an_optional_purpose_is_off_and_has_a_store_of_its_own_or_nothing() -> None:
     purposes = read_policy("purposes")["purposes"]
     optional = {name for name, purpose in purposes.items() if purpose["optional"]}
     assert optional == {"analytics", "improvement", "marketing"}
-    assert all(purposes[name]["default"] == "off" and purposes[name]["today"] == "nothing" for name in optional)
-    assert not optional & {kind.purpose for kind in catalogue().kinds.values()}
+    assert all(purposes[name]["default"] == "off" for name in optional)
+    for name in optional:
+        kinds = [kind for kind in catalogue().kinds.values() if kind.purpose == name]
+        stores = {kind.store for kind in kinds}
+        assert stores == ({purposes[name]["today"]} - {"nothing"})
+        # what consent alone allows is not kept without a term
+        assert all(kind.days and kind.days <= 30 for kind in kinds)
+    assert purposes["marketing"]["today"] == "nothing"
     for processor in read_policy("processors")["processors"].values():
         assert not optional & set(processor["purposes"])
     assert all(purpose["reason"] for name, purpose in purposes.items() if name not in optional)

@@ -70,7 +70,9 @@ class Responses:
         generation, headers = started.generation, started.receipt
         response = skeleton(request, PREFIX + family.token(0), int(started.now))
         if (handling := request.data_handling) is not None and (handling.receipt or handling.gpc):
-            response["data_handling"] = receipts.body(started.model, started.expires, gpc=handling.gpc)
+            response["data_handling"] = receipts.body(
+                started.model, started.expires, gpc=handling.gpc, chosen=started.chosen
+            )
         padded = request.stream_options is not None and request.stream_options.include_obfuscation is True
         answering = Answering(response, lambda: family.token(next(numbers)), padded=padded)
         if request.stream:

@@ -177,6 +177,7 @@ _ERASERS: dict[str, Eraser] = {
     "records": Rows(),
     "requests": Nothing(),
     "signals": Nothing(),
+    "patterns": Nothing(),
     "ledger": Nothing(),
     "exports": Exports(),
     "checkpoints": Nothing(),

@@ -1,6 +1,6 @@
 """Signals of abuse: how often an address failed on a day, under a name that means nothing on another (COL-4, COL-2).
 
-    salt#{date}             32 random bytes, made by the first failure of a UTC day; ends with it
+    salt#{date}             made by the first failure of a UTC day; ends with it (chatapi/store/salts.py)
     a#{date}#{hash}         HMAC-SHA256(salt, address): failures by kind, and by coarse class of client; 30 days
 
 A request that succeeds leaves nothing. The address of one that fails is hashed at once and kept nowhere, not even in
@@ -14,15 +14,14 @@ write down what was counted in between. Nothing fails because signals fail.
 from __future__ import annotations
 
 import hmac
-import os
 from collections import Counter
 from collections.abc import Callable
 
-from chatapi.clock import Clock, day_of
+from chatapi.clock import Clock
 from chatapi.logs import log_error
-from chatapi.store.items import Change, Collision, Table
+from chatapi.store.items import Change, Table
+from chatapi.store.salts import Salts
 
-DAY = 86_400
 FLUSH_SECONDS = 30.0
 MOST_ROWS = 16
 """Addresses that one flush writes, those with the most failures; the others together are one row more."""
@@ -62,8 +61,7 @@ class Signals:
         self._make = table
         self._table: Table | None = None
         self._clock = clock
-        self._salt: tuple[str, bytes] = ("", b"")
-        self._begins = float("-inf")  # of the salt's day
+        self._salts = Salts(self._store, clock, "salt")
         self._counts: dict[tuple[str, str], Counter[str]] = {}
         self._flushed = clock.monotonic()
         self._rests_until = float("-inf")
@@ -82,16 +80,12 @@ class Signals:
             log_error("signals_failed", error, function="authorizer", code=getattr(error, "code", None))
 
     def _count(self, failure: str, address: str, agent: str | None) -> None:
-        now = self._clock.now()
-        if not self._begins <= now < self._begins + DAY:  # a flood asks often: the date is written out once a day
-            date = day_of(now)
-            self._salt = (date, self._salt_of(date))
-            self._begins = now - now % DAY
-        row = (self._salt[0], hashed(self._salt[1], address))
+        date, salt = self._salts.today()
+        row = (date, hashed(salt, address))
         counts = self._counts.get(row)
         if counts is None:
             if len(self._counts) >= MOST_ADDRESSES:
-                row = (self._salt[0], OTHERS)
+                row = (date, OTHERS)
             counts = self._counts.setdefault(row, Counter())
         counts["n_" + failure] += 1
         counts["c_" + client_class(agent)] += 1
@@ -100,20 +94,6 @@ class Signals:
         if self._table is None:
             self._table = self._make()
         return self._table
-
-    def _salt_of(self, date: str) -> bytes:
-        """The day's salt: the one that stands, or a new one. Whoever makes it deletes the day's before."""
-        now = self._clock.now()
-        salt = os.urandom(32)
-        ends = int(now) - int(now) % DAY + DAY
-        try:
-            self._store().put({"pk": salt_pk(date), "kind": "salt", "salt": salt, "ttl": ends}, absent=True)
-        except Collision as standing:
-            if standing.item is None:
-                raise
-            return bytes(standing.item["salt"])
-        self._store().delete_all([(salt_pk(day_of(now - DAY)), None)])
-        return salt
 
     def _flush(self) -> None:
         from chatapi.catalogue import expiry
@@ -127,11 +107,6 @@ class Signals:
         for (date, name), counted in rows.items():
             default = {"kind": "signal", "date": date, "ttl": expiry("signal", self._clock.now())}
             self._store().update(f"a#{date}#{name}", None, Change(default=default, add=dict(counted)))
-
-
-def salt_pk(date: str) -> str:
-    """The key of a day's salt (`YYYYMMDD`)."""
-    return "salt#" + date
 
 
 def hashed(salt: bytes, address: str) -> str:

@@ -31,7 +31,9 @@ class Verdict(NamedTuple):
     """Who calls and what is allowed. `reserved` in tokens, `spend` in micro-USD, each with the counters it was taken
     from; `slot` 12 bytes or empty; no `models`: all on offer. `retention` is the tighter one of project and key.
     `user_rpm` and `user_tpm`: the project's limits for each of its end users, 0 for none.
-    `key`: the ARN of the KMS key that the project brought, None where it brought none."""
+    `key`: the ARN of the KMS key that the project brought, None where it brought none.
+    `purposes`: the optional purposes that some data subject of the project has allowed; whoever acts for one asks for
+    the subject's own choice, and for no other it may (docs/choices.md)."""
 
     project: str
     kid: str
@@ -49,6 +51,7 @@ class Verdict(NamedTuple):
     user_rpm: int = 0
     user_tpm: int = 0
     key: str | None = None
+    purposes: tuple[str, ...] = ()
 
     def to_context(self) -> dict[str, str]:
         """The flat context. Rate limit headers keep their own names behind `rl.`."""
@@ -68,6 +71,7 @@ class Verdict(NamedTuple):
             "user_rpm": str(self.user_rpm),
             "user_tpm": str(self.user_tpm),
             "key": self.key or "",
+            "purposes": " ".join(self.purposes),
         }
         out.update({"rl." + name.removeprefix("x-ratelimit-"): value for name, value in self.ratelimit.items()})
         return out
@@ -92,4 +96,5 @@ class Verdict(NamedTuple):
             user_rpm=int(context["user_rpm"]),
             user_tpm=int(context["user_tpm"]),
             key=context["key"] or None,
+            purposes=tuple(context["purposes"].split()),
         )

@@ -12,7 +12,7 @@ from chatapi.store.dynamo import Caller, DynamoTable
 if TYPE_CHECKING:
     from chatapi.vault import Vault
 
-_SORT = {"projects": None, "signals": None, "ledger": "seq"}
+_SORT = {"projects": None, "signals": None, "patterns": None, "ledger": "seq"}
 """Sort keys that are not `sk` (template.yaml)."""
 
 

@@ -53,6 +53,12 @@ def test_a_chat_is_admitted_with_one_call_and_its_verdict_travels() -> None:
     assert verdict.ratelimit["x-ratelimit-remaining-requests"] == "99"
 
 
+def test_the_projects_flag_of_an_optional_purpose_travels() -> None:
+    verdict = authorizer(FakeProjects(project(o_analytics=True, o_other=True))).decide(f"Bearer {KEY}", **CHAT)
+    assert verdict.purposes == ("analytics",)
+    assert Verdict.from_context(verdict.to_context()) == verdict
+
+
 @pytest.mark.parametrize("header", [None, "", "Bearer nonsense", f"Basic {KEY}", f"Bearer {KEY}x"])
 def test_a_malformed_key_is_refused_without_any_call(header: str | None) -> None:
     store = FakeProjects(project())

@@ -50,8 +50,9 @@ def test_closed_is_what_it_is_unless_somebody_chose_otherwise() -> None:
 
 
 def test_a_key_that_was_just_seen_chats_unstored_and_reserves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    house = House(ret="history")
+    house = House(ret="history", o_analytics=True)
     verdict = house.ask()
+    assert verdict.purposes == ()  # nothing optional, while nobody can be asked
     assert (verdict.outcome, verdict.retention, verdict.slot, verdict.reserved) == (OK, "none", b"", 0)
     assert Verdict.from_context(verdict.to_context()) == verdict
     # so the chat function asks nothing of the store that is down

@@ -12,7 +12,6 @@ from authorizer.service import Denied, Unauthorized
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock, day_of
 from chatapi.signals import (
-    DAY,
     FLUSH_SECONDS,
     MOST_ADDRESSES,
     MOST_ROWS,
@@ -21,9 +20,9 @@ from chatapi.signals import (
     Signals,
     client_class,
     hashed,
-    salt_pk,
 )
 from chatapi.store.items import Item, MemoryTable
+from chatapi.store.salts import DAY, salt_pk
 from chatapi.store.signals import live_signals
 from chatapi.verdict import INSUFFICIENT_SCOPE, Verdict
 
@@ -143,7 +142,7 @@ def test_warm_functions_share_the_salt_of_a_day(world: World) -> None:
     world.fail()
     other = world.warm()
     other.note("unauthorized", CANARY, None)
-    assert other._salt == world.signals._salt
+    assert other._salts.today() == world.signals._salts.today()
 
 
 def test_an_expired_row_is_not_readable(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import privacy.handler
+from chatapi.aws.errors import AwsUnavailable
 from chatapi.catalogue import Catalogued, read_policy
 from chatapi.store.consents import MAX_EVENTS, Consents
 from chatapi.store.items import Change, Collision, Item, MemoryTable
@@ -33,7 +34,16 @@ class Api:
         def pseudonym(project: str, subject: Subject) -> str:
             return ALICE if subject.user.startswith("alice") else BOB
 
-        monkeypatch.setattr(privacy.handler._choices, "made", Choices(self.consents, self.world.clock, pseudonym))
+        self.flags: list[tuple[str, str]] = []
+        self.silent = False
+
+        def flag(project: str, purpose: str) -> None:
+            if self.silent:
+                raise AwsUnavailable("Timeout")
+            self.flags.append((project, purpose))
+
+        choices = Choices(self.consents, self.world.clock, pseudonym, flag)
+        monkeypatch.setattr(privacy.handler._choices, "made", choices)
 
     def call(self, body: Any, path: str = PATH, outcome: str = "ok", project: str = PROJECT) -> tuple[int, Any]:
         context = {"requestId": "r", "authorizer": Verdict(project, "k1", outcome=outcome).to_context()}
@@ -90,6 +100,21 @@ def test_a_choice_is_pinned_to_the_policy_it_was_made_under(api: Api, monkeypatc
     monkeypatch.setitem(read_policy("versions"), "current", "2027-01-01")
     _, receipt = api.choose("granted")
     assert [event["privacy_notice"] for event in receipt["record"]["events"]] == ["2025-08-04", "2027-01-01"]
+
+
+def test_a_grant_is_put_to_use_and_a_withdrawal_needs_nothing(api: Api) -> None:
+    api.choose("granted", "analytics")
+    assert api.flags == [(PROJECT, "analytics")]
+    api.silent = True
+    assert api.choose("withdrawn", "analytics")[0] == 200
+
+
+def test_a_grant_that_is_not_in_use_yet_says_so_and_is_when_it_is_sent_again(api: Api) -> None:
+    api.silent = True
+    assert api.choose("granted", "analytics")[0] == 503
+    api.silent = False
+    status, receipt = api.choose("granted", "analytics")
+    assert (status, receipt["record"]["revision"], api.flags) == (200, 1, [(PROJECT, "analytics")])
 
 
 @pytest.mark.parametrize("purpose", ["service", "security", "accountability"])

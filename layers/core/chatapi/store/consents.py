@@ -21,6 +21,14 @@ MAX_EVENTS = 20
 _RACES = 10
 
 
+def stands(purpose: str, row: Item) -> bool:
+    """Whether a choice allows the purpose: granted, under a policy version since which none has `widens` it. A wider
+    purpose needs consent again (GDPR Art. 6(1)(a), commitment POL-2)."""
+    versions = read_policy("versions")["versions"]
+    widened = [version for version, about in versions.items() if purpose in about.get("widens", ())]
+    return bool(row["state"] == GRANTED and row["policy"] >= max(widened, default=""))
+
+
 def optional_purposes() -> tuple[str, ...]:
     """The purposes that a data subject may choose."""
     return tuple(name for name, purpose in read_policy("purposes")["purposes"].items() if purpose["optional"])
@@ -35,6 +43,11 @@ class Consents:
     def all(self, project: str, subject: str, now: float) -> dict[str, Item]:
         """What the subject chose, by purpose; a purpose without a choice is not in it, and is off."""
         return {purpose: row for purpose, row in self._rows(project, subject).items() if _lives(row, now)}
+
+    def granted(self, project: str, subject: str, now: float) -> frozenset[str]:
+        """The purposes that the subject allows at this moment, by a consistent read."""
+        rows = self.all(project, subject, now)
+        return frozenset(purpose for purpose, row in rows.items() if stands(purpose, row))
 
     def choose(self, project: str, subject: str, purpose: str, state: str, now: float) -> Item:
         """Write a choice, under the policy version of now; the row as it stands. The same choice again changes nothing.

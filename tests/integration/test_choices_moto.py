@@ -1,0 +1,81 @@
+"""Choices on the real template: a flag that is flipped is obeyed by the next request of a warm function (RGT-7)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chatapi.aws.av import from_item
+from chatapi.keys import SCOPES
+from tests.support.deployed import InProcess
+
+CHAT = "/v1/chat/completions"
+BODY = {"model": "smollm2-135m", "messages": [{"role": "user", "content": "Hi"}], "user": "alice@example.com"}
+
+
+def counted(functions: InProcess) -> int:
+    """Requests in the stream of patterns."""
+    request = {"TableName": functions.stack.outputs["PatternsTable"], "ConsistentRead": True}
+    rows = map(from_item, functions.stack.client("dynamodb").call("Scan", request)["Items"])
+    return sum(row["n_requests"] for row in rows if row["kind"] == "pattern")
+
+
+def test_a_choice_is_obeyed_by_the_next_request_warm_functions_too(functions: InProcess) -> None:
+    project, key = functions.project(scopes=SCOPES)
+    before = counted(functions)
+
+    def choose(state: str, purpose: str = "analytics") -> None:
+        who = {"subject": {"user": BODY["user"]}, "purpose": purpose, "state": state}
+        assert functions.run(key, "POST", "/v1/privacy/consents", who)[0] == 200
+
+    def chat(**more: Any) -> str:
+        status, headers, body = functions.run(key, "POST", CHAT, {**BODY, **more})
+        assert status == 200, body
+        return headers["data-handling"]
+
+    def written() -> int:
+        return counted(functions) - before
+
+    # given a project in which nobody chose anything: nothing is said and nothing written
+    assert "purposes" not in chat()
+    assert written() == 0
+    # when she allows another purpose, that is not this one
+    choose("granted", "marketing")
+    assert "purposes" not in chat()
+    # when she allows it, the next request of the same warm functions counts
+    choose("granted")
+    assert chat().endswith("; purposes=analytics")
+    assert written() == 1
+    # and somebody else's does not
+    assert chat(user="bob").endswith("; purposes=none")
+    # and when she withdraws, the next one does not
+    choose("withdrawn")
+    assert chat().endswith("; purposes=none")
+    assert written() == 1
+    # and the project's item has the flag and nothing else new
+    request = {"TableName": functions.stack.outputs["ProjectsTable"], "Key": {"pk": {"S": "p#" + project}}}
+    item = from_item(functions.stack.client("dynamodb").call("GetItem", request)["Item"])
+    assert {name for name in item if name.startswith("o_")} == {"o_analytics"}
+
+
+def test_a_chat_asks_for_choices_only_in_projects_that_have_any(functions: InProcess) -> None:
+    import chat.handler
+
+    _, key = functions.project(scopes=SCOPES)
+
+    def calls() -> dict[str, int]:
+        made = chat.handler._ready()
+        client = made.chat._days._table._table._client  # type: ignore[attr-defined]
+        client.calls.clear()
+        assert functions.run(key, "POST", CHAT, BODY)[0] == 200
+        return dict(client.calls)
+
+    functions.run(key, "POST", CHAT, BODY)
+    assert calls() == {"UpdateItem": 2}  # settled, and one day row; the third is the authorizer's
+    who = {"subject": {"user": "somebody else"}, "purpose": "analytics", "state": "granted"}
+    assert functions.run(key, "POST", "/v1/privacy/consents", who)[0] == 200
+    assert calls() == {"UpdateItem": 2, "Query": 1}
+    who["subject"] = {"user": BODY["user"]}
+    assert functions.run(key, "POST", "/v1/privacy/consents", who)[0] == 200
+    assert json.dumps(calls())
+    assert calls() == {"UpdateItem": 3, "Query": 2}
