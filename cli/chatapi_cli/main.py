@@ -24,6 +24,7 @@ from chatapi_cli.dialects import dialects_app
 from chatapi_cli.mail import mail_app
 from chatapi_cli.patterns import patterns
 from chatapi_cli.projects import add_projects
+from chatapi_cli.providers import providers_app
 from chatapi_cli.rights import add_rights
 from chatapi_cli.say import AsJson, Project, Stack, fail, micro_usd, say
 from chatapi_cli.target import TargetError, find
@@ -48,6 +49,7 @@ app.add_typer(agents_app, name="agents")
 app.add_typer(dialects_app, name="dialects")
 app.add_typer(mail_app, name="mail")
 app.add_typer(restore.app, name="restore")
+app.add_typer(providers_app, name="providers")
 add_rights(app, requests_app)
 add_projects(projects_app)
 app.command()(patterns)

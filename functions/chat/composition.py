@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chat.accounting import Account
+from chat.entries import LOOPBACK
 from chat.idempotent import IdempotentChat
 from chat.models import Model, Registry
 from chat.providers.base import Provider
+from chat.providers.dialects import DIALECTS
 from chat.replays import Replays
 from chat.service import Chat
 from chat.stored import StoredChats, tags_of
@@ -84,7 +86,7 @@ def compose() -> Services:
 
     chat = Chat(
         registry=registry,
-        providers=_providers(model_url, here),
+        providers=_providers(model_url, here, secrets),
         completions=completions,
         days=Days(records, clock),
         subject_of=subject_of,
@@ -110,25 +112,43 @@ def compose() -> Services:
 
 
 def _on_this_machine(url: str) -> bool:
-    """The register says of the OpenAI-compatible models that nobody else processes them (policy/processors.toml): at
+    """The register says of the models without a `base_url` that nobody else processes them (policy/processors.toml): at
     another host they are not offered, since receipts and disclosures would be false."""
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    return urlsplit(url).hostname in LOOPBACK
 
 
-def _providers(model_url: str, here: str) -> Callable[[Model], Provider]:
-    """Each provider is made once, when a model first needs it."""
-    made: dict[str, Provider] = {}
+def _providers(model_url: str, here: str, secrets: Secrets) -> Callable[[Model], Provider]:
+    """Each provider is made once, when a model first needs it, and each API key once for its processor."""
+    from chat.providers.server import ApiKey, HttpServer
+
+    made: dict[tuple[str | None, ...], Provider] = {}
+    keys: dict[str, ApiKey] = {}
+
+    def key_of(secret: str) -> ApiKey:
+        name = setting("PROVIDER_SECRETS") + secret
+        return keys.setdefault(secret, ApiKey(lambda fresh: secrets.get(name, fresh=fresh)))
+
+    def make(model: Model) -> Provider:
+        if model.provider == "bedrock":
+            from chat.providers.bedrock import BedrockProvider
+
+            return BedrockProvider(AwsClient("bedrock-runtime", region=here, timeout=60.0, attempts=2))
+        from chat.providers.openai_http import OpenAIProvider
+
+        dialect = DIALECTS[model.provider]
+        server = HttpServer(
+            model.base_url or model_url,
+            key_of(model.secret) if model.secret else None,
+            header=dialect.header,
+            scheme=dialect.scheme,
+            query=f"api-version={model.api_version}" if model.api_version else "",
+        )
+        return OpenAIProvider(server, dialect)
 
     def of(model: Model) -> Provider:
-        if model.provider not in made:
-            if model.provider == "bedrock":
-                from chat.providers.bedrock import BedrockProvider
-
-                made["bedrock"] = BedrockProvider(AwsClient("bedrock-runtime", region=here, timeout=60.0, attempts=2))
-            else:
-                from chat.providers.openai_http import OpenAIProvider
-
-                made["openai"] = OpenAIProvider(model_url)
-        return made[model.provider]
+        place = (model.provider, model.base_url, model.api_version, model.secret)
+        if place not in made:
+            made[place] = make(model)
+        return made[place]
 
     return of

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chat.capabilities import KNOWN
+from chat.entries import check_model, check_processors
 from chatapi.catalogue import read_policy
 from chatapi.errors import Forbidden, ModelNotFound
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model: its public id, the provider's kind ('openai' or 'bedrock'), who processes it, its id there, its size,
-    and `extra` fields of its requests."""
+    """A model: its public id, the provider's kind ('bedrock' or one of `DIALECTS`), who processes it, its id there, its
+    size, and `extra` fields of its requests.
+
+    `base_url` is where its requests go, None for MODEL_URL and Bedrock; `api_version` what Azure is asked for;
+    `secret` names the API key of its processor. `transfer` is the legal basis where the processor is in another region,
+    `retention_days` how long the processor keeps messages, 0 where it does not.
+    """
 
     id: str
     provider: str
@@ -28,6 +33,11 @@ class Model:
     extra: dict[str, Any]
     capabilities: frozenset[str] = frozenset()
     fallback: tuple[str, ...] = ()
+    base_url: str | None = None
+    api_version: str | None = None
+    secret: str | None = None
+    transfer: str | None = None
+    retention_days: int = 0
 
     def public(self) -> dict[str, Any]:
         """The wire shape of GET /v1/models/{id}. `chatapi` is a field of ours: what the model can do, and where."""
@@ -42,38 +52,49 @@ class Model:
                 "context_tokens": self.context,
                 "fallback": list(self.fallback),
                 "processor": self.processor,
+                "processor_retention_days": self.retention_days,
                 "region": self.region,
                 "training": self.training,
+                "transfer": self.transfer,
             },
         }
 
 
 class Registry:
-    """The models of a stage. `openai` says whether an OpenAI-compatible server is configured."""
+    """The models of a stage. `openai` says whether MODEL_URL leads to a server on this machine. BadEntry (a ValueError)
+    where an entry is wrong."""
 
     def __init__(self, stage: str, *, openai: bool, region: str) -> None:
-        processors = read_policy("processors")["processors"]
+        processors, transfers = read_policy("processors")["processors"], read_policy("transfers")["transfers"]
+        check_processors(processors, transfers)
         self._agreements = {name: entry["agreement"] for name, entry in processors.items()}
         self.region = region
         self.models: dict[str, Model] = {}
         for name, entry in read_policy("models")["models"].items():
-            if stage not in entry["stages"] or (entry["provider"] == "openai" and not openai):
+            by = entry["processor"]
+            processor = processors[by]
+            check_model(name, entry, processor)
+            here = entry["provider"] == "bedrock" or "base_url" in entry or openai
+            if stage not in entry["stages"] or not here:
                 continue
-            processor = processors[entry["processor"]]
-            if "embeddings" in entry["capabilities"] and entry.get("fallback"):
-                raise ValueError("vectors of another model are not comparable, so embeddings have no fallback")
+            where = region if processor["region"] == "home" else processor["region"]
             self.models[name] = Model(
                 id=name,
                 provider=entry["provider"],
-                processor=entry["processor"],
+                processor=by,
                 upstream=entry["upstream"],
                 context=entry["context"],
                 created=entry["created"],
-                region=region if processor["region"] == "home" else processor["region"],
+                region=where,
                 training=processor["training"],
                 extra=entry.get("extra", {}),
-                capabilities=_known(entry["capabilities"]),
+                capabilities=frozenset(entry["capabilities"]),
                 fallback=tuple(entry.get("fallback", ())),
+                base_url=entry.get("base_url"),
+                api_version=entry.get("api_version"),
+                secret=processor.get("secret"),
+                transfer=None if where in (region, "local") else transfers.get(by, {}).get("basis"),
+                retention_days=processor.get("retention_days", 0),
             )
 
     def allowed(self, names: Sequence[str]) -> list[Model]:
@@ -106,10 +127,3 @@ class Registry:
                     param="model",
                 )
         return model
-
-
-def _known(capabilities: Sequence[str]) -> frozenset[str]:
-    """ValueError for a capability that no check knows: it would refuse nothing, or promise nothing."""
-    if not set(capabilities) <= KNOWN:
-        raise ValueError("policy/models.toml names an unknown capability")
-    return frozenset(capabilities)

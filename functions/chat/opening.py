@@ -1,7 +1,8 @@
 """Finding a provider that accepts: the model that was asked for, then its fallbacks, before the first token alone.
 
-A circuit breaker of the warm function remembers who failed: three times in a row, and a model that has a fallback is
-passed over for 30 s. It never refuses by itself: where all are passed over, all are asked.
+A circuit breaker of the warm function remembers who failed: three times in a row, or once for a fault that only the
+operator can mend, and a model that has a fallback is passed over for 30 s. It never refuses by itself: where all are
+passed over, all are asked.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from chat.providers.base import ProviderRejected, ProviderUnavailable, Rejection, Stream
-from chatapi.errors import BadRequest, Unavailable
+from chat.providers.base import ProviderMisconfigured, ProviderRejected, ProviderUnavailable, Rejection, Stream
+from chatapi.errors import BadRequest, ModelMisconfigured, Unavailable
+from chatapi.logs import log_error
 
 if TYPE_CHECKING:
     from chat.models import Model
@@ -33,9 +35,9 @@ class Breaker:
         now = self._clock.monotonic()
         return [model for model in models if self._until.get(model.id, 0.0) <= now] or models
 
-    def failed(self, model: Model) -> None:
-        """It was not available."""
-        count = self._failures[model.id] = self._failures.get(model.id, 0) + 1
+    def failed(self, model: Model, *, surely: bool = False) -> None:
+        """It was not available, and will `surely` not be the next time."""
+        count = self._failures[model.id] = FAILURES if surely else self._failures.get(model.id, 0) + 1
         if count >= FAILURES:
             self._until[model.id] = self._clock.monotonic() + PAUSE
 
@@ -52,15 +54,23 @@ def open_first(
     tried: Callable[[Model], None],
     param: str = "messages",
 ) -> tuple[Model, Stream]:
-    """The first of the models whose provider accepts, and its stream. `tried` is told of each that did not: it may have
-    read the messages, so that is a disclosure. Raises BadRequest (of
-    `param` where that is too long), Unavailable."""
+    """The first of the models whose provider accepts, and its stream. `tried` is told of each that did not and that
+    was reached: it may have read the messages, so that is a disclosure. Raises BadRequest (of
+    `param` where that is too long), Unavailable; ModelMisconfigured where the operator must act for each of them."""
+    hopeless = True
     for model in breaker.willing(models):
         try:
             stream = attempt(model)
-        except ProviderUnavailable:
+        except ProviderMisconfigured as error:
+            log_error("provider_misconfigured", error, function="chat", model=model.id, recipient=model.processor)
+            breaker.failed(model, surely=True)
+            if error.sent:
+                tried(model)
+        except ProviderUnavailable as error:
+            hopeless = False
             breaker.failed(model)
-            tried(model)
+            if error.sent:
+                tried(model)
         except ProviderRejected as error:
             reason = error.reason
             tried(model)
@@ -69,6 +79,8 @@ def open_first(
             breaker.succeeded(model)
             return model, stream
     else:
+        if hopeless:
+            raise ModelMisconfigured
         raise Unavailable("The model is not available at the moment. Try again.", retry_after=2)
     if reason is Rejection.CONTEXT_LENGTH:
         raise BadRequest(
@@ -76,4 +88,6 @@ def open_first(
             code="context_length_exceeded",
             param=param,
         )
+    if reason is Rejection.CONTENT_FILTER:
+        raise BadRequest("The provider's content filter refuses this.", code="content_filter", param=param)
     raise BadRequest("The model does not accept this request.", code="rejected_by_model")

@@ -45,13 +45,17 @@ def header(model: Model, expires: int | None, chosen: Chosen | None = None) -> s
     """The receipt as a header's value. `chosen`: of the optional purposes, where the project has any."""
     retained = f"content; until={iso(expires)}" if expires else "none"
     training = "yes" if model.training else "no"
-    return f"retained={retained}; processor={model.processor}; region={model.region}; training={training}" + (
-        chosen.header() if chosen else ""
+    abroad = f"; transfer={model.transfer}" if model.transfer else ""
+    kept = f"; processor-retention={model.retention_days}d" if model.retention_days else ""
+    return (
+        f"retained={retained}; processor={model.processor}; region={model.region}; training={training}{abroad}{kept}"
+        + (chosen.header() if chosen else "")
     )
 
 
 def body(model: Model, expires: int | None, *, gpc: bool | None = None, chosen: Chosen | None = None) -> dict[str, Any]:
     """The receipt as the field `data_handling` of an answer, for callers that cannot read headers."""
+    more = {"transfer": model.transfer, "processor_retention_days": model.retention_days}
     signal = {"gpc": HONOURED.partition("; ")[0].removeprefix("gpc="), "sale": False, "sharing": False} if gpc else {}
     return {
         **signal,
@@ -60,6 +64,7 @@ def body(model: Model, expires: int | None, *, gpc: bool | None = None, chosen: 
         "processor": model.processor,
         "region": model.region,
         "training": model.training,
+        **{name: value for name, value in more.items() if value},
         **(chosen.body() if chosen else {}),
     }
 

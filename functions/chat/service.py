@@ -187,7 +187,8 @@ class Chat:
             param = "messages" if isinstance(request, ChatRequest) else "input"
             model, stream = open_first(self._candidates(asked, today), attempt, self._breaker, tried.append, param)
         except ApiError as error:
-            error.headers.setdefault(receipts.HEADER, receipts.header(tried[-1] if tried else model, None))
+            if tried:
+                error.headers.setdefault(receipts.HEADER, receipts.header(tried[-1], None))
             raise
         finally:
             for candidate in tried:  # it may have read the messages before it refused: that is a disclosure too

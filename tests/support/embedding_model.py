@@ -14,7 +14,7 @@ EMBEDDER = "test-embedder"
 def offer(patch: pytest.MonkeyPatch, **changes: Any) -> None:
     """Put it into the policy for one test."""
     entry = {
-        "provider": "openai",
+        "provider": "llama.cpp",
         "processor": "local-model",
         "upstream": "embedder",
         "capabilities": ["dimensions", "embeddings", "token_input"],

@@ -16,6 +16,7 @@ import contextlib
 import json
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -78,13 +79,19 @@ class _State:
 
 
 class ScriptedUpstream:
-    """The server in this process, in a thread of its own: a context manager. ``base_url`` ends in /v1."""
+    """The server in this process, in a thread of its own: a context manager. ``base_url`` ends in /v1. With the path of
+    a `certificate` (and its key) it speaks TLS."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, certificate: str | None = None) -> None:
         self._state = _State()
         self._server = _server(port, self._state)
         self.port = self._server.server_port
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self.base_url = f"https://localhost:{self.port}/v1"
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> ScriptedUpstream:

@@ -91,6 +91,19 @@ def test_chat_may_call_exactly_the_bedrock_models_on_offer() -> None:
     assert {arn["Fn::Sub"].rpartition("/")[2] for arn in granted} == offered
 
 
+def test_chat_may_read_exactly_the_api_keys_of_the_register() -> None:
+    # written as arn:…:secret:${AWS::StackName}/provider/NAME-??????, the suffix being Secrets Manager's own
+    secrets = {p["secret"] for p in read_policy("processors")["processors"].values() if "secret" in p}
+    reads = [s for n, s in statements() if n == "ChatPolicy" and s["Action"] == "secretsmanager:GetSecretValue"]
+    granted = [s["Resource"]["Fn::Sub"] for s in reads if s["Resource"] != {"Ref": "SubjectPepperSecret"}]
+    variables = RESOURCES["ChatFunction"]["Properties"]["Environment"]["Variables"]
+    arn = (
+        "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+        + variables["PROVIDER_SECRETS"]["Fn::Sub"]
+    )
+    assert granted == [f"{arn}{name}-??????" for name in sorted(secrets)]
+
+
 def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
     # what chatapi.store and chatapi.vault call; deleting goes in batches, a wrap is replaced and never patched
     granted: dict[tuple[str, str], set[str]] = {}

@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 
 import pytest
 
+from chat.models import Registry
 from chatapi.catalogue import POLICY, catalogue, read_policy
 from chatapi.logs import FIELDS, log, log_error
 from tests.support.transformed import ROOT
@@ -57,6 +58,34 @@ def test_an_optional_purpose_is_off_and_has_a_store_of_its_own_or_nothing() -> N
 def test_every_model_names_a_processor_of_the_register() -> None:
     processors = read_policy("processors")["processors"]
     assert all(model["processor"] in processors for model in read_policy("models")["models"].values())
+
+
+@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
+def test_the_entries_of_models_and_processors_can_be(stage: str) -> None:
+    models = Registry(stage, openai=True, region="eu-central-1").models
+    assert set(models) == {n for n, m in read_policy("models")["models"].items() if stage in m["stages"]}
+
+
+def test_entries_have_no_field_that_nobody_reads() -> None:
+    known = {
+        "models": {
+            *("provider", "processor", "upstream", "capabilities", "context", "created", "price", "stages"),
+            *("extra", "fallback", "base_url", "api_version"),
+        },
+        "processors": {
+            *("name", "kind", "purposes", "categories", "region", "training", "agreement", "erasure"),
+            *("secret", "retention_days"),
+        },
+        "transfers": {"basis", "importer", "assessed", "expires"},
+    }
+    for file, fields in known.items():
+        assert all(set(entry) <= fields for entry in read_policy(file)[file].values()), file
+
+
+def test_a_processor_elsewhere_has_a_record_of_its_transfer() -> None:
+    transfers = read_policy("transfers")["transfers"]
+    elsewhere = {n for n, p in read_policy("processors")["processors"].items() if p["region"] not in ("home", "local")}
+    assert elsewhere == set(transfers)
 
 
 COMMITMENTS = read_policy("commitments")

@@ -3,8 +3,9 @@
 ::
 
     ProviderError
-    ├── ProviderUnavailable      before acceptance: not reached, failed, throttled, misconfigured
-    ├── ProviderRejected         before acceptance: this request cannot be served (context_length, bad_request)
+    ├── ProviderUnavailable      before acceptance: not reached, failed, throttled
+    │   └── ProviderMisconfigured  it would again: credentials, quota, a wrong model. The operator must act
+    ├── ProviderRejected         before acceptance: this request cannot be served (context_length, bad_request, …)
     └── ProviderBroken           after acceptance: the stream failed, raised by the iteration
 
 Texts are fixed: an upstream's own message may quote the prompt. What holds content does not show it in a repr.
@@ -188,13 +189,19 @@ class ProviderError(Exception):
 
 
 class ProviderUnavailable(ProviderError):
-    """The provider cannot serve now. ``retryable`` is False where waiting does not help: credentials, a wrong model."""
+    """The provider cannot serve now; later, or another one, might. `sent` is False where surely nothing reached it."""
 
     text = "the model provider is unavailable"
 
-    def __init__(self, *, retryable: bool = True) -> None:
+    def __init__(self, *, sent: bool = True) -> None:
         super().__init__()
-        self.retryable = retryable
+        self.sent = sent
+
+
+class ProviderMisconfigured(ProviderUnavailable):
+    """The provider does not let us in or does not know what we ask for. Another may serve; waiting does not help."""
+
+    text = "the model provider is misconfigured"
 
 
 class Rejection(StrEnum):
@@ -202,6 +209,7 @@ class Rejection(StrEnum):
 
     CONTEXT_LENGTH = "context_length"
     BAD_REQUEST = "bad_request"
+    CONTENT_FILTER = "content_filter"
 
 
 class ProviderRejected(ProviderError):

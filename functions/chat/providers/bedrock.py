@@ -17,6 +17,7 @@ from chat.providers.base import (
     Idle,
     ProviderBroken,
     ProviderError,
+    ProviderMisconfigured,
     ProviderRejected,
     ProviderUnavailable,
     Reasoning,
@@ -198,4 +199,4 @@ def _refused(status: int, kind: str, body: bytes) -> ProviderError:
         text = body.decode("utf-8", "replace").lower()
         too_long = any(words in text for words in _TOO_LONG)
         return ProviderRejected(Rejection.CONTEXT_LENGTH if too_long else Rejection.BAD_REQUEST)
-    return ProviderUnavailable(retryable=status not in (401, 403, 404))
+    return ProviderMisconfigured() if status in (401, 403, 404) else ProviderUnavailable()

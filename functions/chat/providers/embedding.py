@@ -44,9 +44,12 @@ class Spoilt:
         """Nothing runs any more."""
 
 
-def openai_body(call: EmbedCall) -> bytes:
-    """The request. Base64 is asked for, since it takes a quarter of the bytes; numbers are understood as well."""
-    body: dict[str, Any] = {"model": call.model, "input": call.inputs, "encoding_format": "base64", "user": call.user}
+def openai_body(call: EmbedCall, pseudonym: tuple[str, ...]) -> bytes:
+    """The request, with the user's `pseudonym` where the server takes one: embeddings know `user` and no other field.
+    Base64 is asked for, since it takes a quarter of the bytes; numbers are understood as well."""
+    body: dict[str, Any] = {"model": call.model, "input": call.inputs, "encoding_format": "base64"}
+    if pseudonym:
+        body["user"] = call.user
     if call.dimensions is not None:
         body["dimensions"] = call.dimensions
     return json.dumps(body, separators=(",", ":")).encode()

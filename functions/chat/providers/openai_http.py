@@ -1,7 +1,7 @@
 """Any upstream that speaks OpenAI's chat completions over HTTP (OpenAI API reference, "Create chat completion").
 
 Upstream it is always a stream, whatever the caller wanted: that is how a caller who hangs up stops the work. Nothing is
-stored there (``store: false``, commitment MSG-1) and no message of the upstream's leaves this file.
+stored there (``store: false`` where the server knows it, commitment MSG-1); no text of its errors leaves the adapter.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from chat.providers.base import (
@@ -20,11 +20,9 @@ from chat.providers.base import (
     Finish,
     FinishReason,
     ProviderBroken,
-    ProviderRejected,
-    ProviderUnavailable,
+    ProviderMisconfigured,
     Reasoning,
     Refusal,
-    Rejection,
     Served,
     Stream,
     Text,
@@ -32,11 +30,13 @@ from chat.providers.base import (
     ToolStart,
     Usage,
 )
+from chat.providers.dialects import Dialect
 from chat.providers.embedding import Spoilt, openai_answer, openai_body
+from chat.providers.server import Server
 from chat.providers.silence import idle, remaining
 from chat.providers.sse import SseDecoder
 from chatapi.aws.errors import TransportError
-from chatapi.aws.transport import Response, Transport
+from chatapi.aws.transport import Response
 
 _FINISH: dict[str, FinishReason] = {
     "length": "length",
@@ -47,49 +47,31 @@ _FINISH: dict[str, FinishReason] = {
 _TIERS = ("default", "flex", "scale", "priority", "fast")
 _LARGEST_ANSWER = 48 * 1024 * 1024
 """Of embeddings, in bytes: 2048 vectors of 3072 numbers are 34 MB in base64."""
-_CONTEXT_CODES = ("context_length_exceeded", "exceed_context_size_error")
 
 
 class OpenAIProvider:
-    """An upstream at ``base_url`` (``https://host/v1``; ``http`` for this machine only).
+    """An upstream behind `server`, which speaks `dialect`. `read_timeout` (seconds) bounds each wait for bytes."""
 
-    ``api_key`` is asked for at each call. ``extra_body`` is configuration that goes into each request, for example
-    ``{"cache_prompt": False}``. ``read_timeout`` (seconds) bounds each wait for bytes. ``max_tokens_field`` is
-    ``max_completion_tokens`` for the models of OpenAI's that refuse the older name.
-    """
-
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        api_key: Callable[[], str] | None = None,
-        extra_body: Mapping[str, Any] | None = None,
-        read_timeout: float = 60.0,
-        max_tokens_field: str = "max_tokens",
-    ) -> None:
-        scheme, _, rest = base_url.rstrip("/").partition("://")
-        host, slash, path = rest.partition("/")
-        self._transport = Transport(f"{scheme}://{host}", timeout=read_timeout)
-        self._base = f"{slash}{path}"
-        self._api_key = api_key
-        self._extra_body = dict(extra_body or {})
+    def __init__(self, server: Server, dialect: Dialect, *, read_timeout: float = 60.0) -> None:
+        self._server = server
+        self._dialect = dialect
         self._read_timeout = read_timeout
-        self._max_tokens_field = max_tokens_field
 
     def open(self, call: Call, *, timeout: float) -> Stream:
         """Send the call; return once the upstream answered 200 with a stream of events."""
         deadline = time.monotonic() + timeout
         body = json.dumps(self._body(call), separators=(",", ":")).encode()
-        response = self._send("/chat/completions", body, "text/event-stream", timeout)
+        response = self._server.send("/chat/completions", body, "text/event-stream", timeout)
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             response.close()
-            raise ProviderUnavailable(retryable=False)
+            raise ProviderMisconfigured
         return AcceptedStream(_events(response, deadline, self._read_timeout), response, call)
 
     def embed(self, call: EmbedCall, *, timeout: float) -> Stream:
         """Send the inputs and read the answer whole."""
         deadline = time.monotonic() + timeout
-        response = self._send("/embeddings", openai_body(call), "application/json", timeout)
+        body = openai_body(call, self._dialect.pseudonym)
+        response = self._server.send("/embeddings", body, "application/json", timeout)
         raw = bytearray()
         try:
             while chunk := response.read1(timeout=remaining(deadline, self._read_timeout)):
@@ -102,32 +84,6 @@ class OpenAIProvider:
         response.close()
         return openai_answer(bytes(raw), call) if complete else Spoilt()
 
-    def _send(self, target: str, body: bytes, accept: str, timeout: float) -> Response:
-        """The response, once its status is 200. Raises ProviderUnavailable or ProviderRejected."""
-        headers = {
-            "host": self._transport.host,
-            "content-type": "application/json",
-            "accept": accept,
-            "cache-control": "no-store",
-            "user-agent": "chatapi",
-        }
-        if self._api_key is not None:
-            headers["authorization"] = f"Bearer {self._api_key()}"
-        response: Response | None = None
-        refusal: bytes = b""
-        try:
-            wait = min(timeout, self._read_timeout)
-            response = self._transport.send("POST", self._base + target, headers, body, timeout=wait)
-            if response.status != 200:
-                refusal = response.read()
-        except TransportError:
-            response = None
-        if response is None:
-            raise ProviderUnavailable
-        if response.status != 200:
-            raise _refused(response.status, refusal)
-        return response
-
     def _body(self, call: Call) -> dict[str, Any]:
         optional = {
             "temperature": call.temperature,
@@ -137,35 +93,18 @@ class OpenAIProvider:
             "tool_choice": call.tool_choice,
             "response_format": call.response_format,
             "seed": call.seed,
-            "user": call.user,
+            **dict.fromkeys(self._dialect.pseudonym, call.user),
         }
         return {
             **call.extra,
             **{name: value for name, value in optional.items() if value is not None},
-            self._max_tokens_field: call.max_tokens,
-            **self._extra_body,
+            self._dialect.limit: call.max_tokens,
             "model": call.model,
             "messages": call.messages,
             "stream": True,
             "stream_options": {"include_usage": True},
-            "store": False,
+            **({"store": False} if self._dialect.store else {}),
         }
-
-
-def _refused(status: int, body: bytes) -> ProviderRejected | ProviderUnavailable:
-    if status in (400, 413, 422):
-        return ProviderRejected(Rejection.CONTEXT_LENGTH if _is_context_length(body) else Rejection.BAD_REQUEST)
-    return ProviderUnavailable(retryable=status in (408, 409, 429) or status >= 500)
-
-
-def _is_context_length(body: bytes) -> bool:
-    """By the code where there is one (OpenAI, llama.cpp), else by the words that others (vLLM) use for it."""
-    try:
-        error = json.loads(body)["error"]
-        known = error.get("code") in _CONTEXT_CODES or error.get("type") in _CONTEXT_CODES
-        return known or any(words in str(error.get("message")) for words in ("context length", "context size"))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return False
 
 
 def _events(response: Response, deadline: float, read_timeout: float) -> Iterator[Event]:

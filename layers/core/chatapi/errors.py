@@ -11,7 +11,8 @@
     ├── RateLimited               429     rate_limit_error       rate_limit_exceeded, insufficient_quota
     ├── InternalError             500     server_error           internal_error
     └── Unavailable               503     server_error           service_unavailable
-        └── StoreFailed           503     server_error           store_failed
+        ├── StoreFailed           503     server_error           store_failed
+        └── ModelMisconfigured    503     server_error           model_misconfigured
 
 The wire shape is OpenAI's: `{"error": {"message", "type", "param", "code"}}`, all four keys always there (clients read
 `.code` and `.type`). Messages are fixed texts of this file and of the routes: nothing a user sent is ever in one, and
@@ -183,3 +184,15 @@ class StoreFailed(Unavailable):
     def __init__(self) -> None:
         super().__init__("The answer was generated and could not be stored. What was used is settled.")
         self.headers["x-should-retry"] = "false"
+
+
+class ModelMisconfigured(Unavailable):
+    """503: the provider does not let the operator in, or does not know the model. Clients are told not to retry."""
+
+    code = "model_misconfigured"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The model's provider refuses this service's access: its operator has to act. Nothing was charged."
+        )
+        self.headers = {"x-should-retry": "false"}

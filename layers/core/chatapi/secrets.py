@@ -23,9 +23,10 @@ class Secrets:
         self._client = client
         self._known: dict[str, bytes] = {}
 
-    def get(self, arn: str) -> bytes:
-        """The secret's value as bytes. The client's errors pass: without its secret a function fails closed."""
-        known = self._known.get(arn)
+    def get(self, arn: str, *, fresh: bool = False) -> bytes:
+        """The secret's value as bytes; `fresh`, as it is now. The client's errors pass: without its secret a function
+        fails closed."""
+        known = None if fresh else self._known.get(arn)
         if known is None:
             known = str(self._client.call("GetSecretValue", {"SecretId": arn})["SecretString"]).encode()
             self._known[arn] = known

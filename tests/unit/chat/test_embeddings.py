@@ -169,5 +169,5 @@ def test_tokens_of_an_array_are_reserved_one_by_one(world: World) -> None:
 
 def test_embeddings_have_no_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, fallback=["smollm2-135m"])
-    with pytest.raises(ValueError, match="no fallback"):
+    with pytest.raises(ValueError, match="cannot have a fallback"):
         models.Registry("local", openai=True, region="eu-central-1")

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 from typing import Any
 
 import pytest
 
 from chat import models
 from chat.opening import FAILURES, PAUSE
-from chat.providers.base import ProviderBroken, ProviderRejected, ProviderUnavailable, Rejection, Text
+from chat.providers.base import (
+    ProviderBroken,
+    ProviderMisconfigured,
+    ProviderRejected,
+    ProviderUnavailable,
+    Rejection,
+    Text,
+)
 from chat.providers.scripted import answer
 from chatapi.catalogue import read_policy
 from chatapi.errors import ApiError, Forbidden
@@ -85,6 +93,36 @@ def test_who_keeps_failing_is_passed_over_for_a_while() -> None:
     world.clock.advance(PAUSE)
     assert whole(world.ask())["model"] == FIRST
     assert whole(world.ask())["model"] == FIRST
+
+
+def test_what_only_the_operator_can_mend_is_told_as_that_and_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    # given a provider that refuses our credentials
+    world = World()
+    world.provider.add(ProviderMisconfigured())
+    # when somebody chats
+    with pytest.raises(ApiError) as caught:
+        world.ask()
+    # then no client is led to try again, and the operator's alarm has its line
+    error = caught.value
+    assert (error.status, error.code, error.headers["x-should-retry"]) == (503, "model_misconfigured", "false")
+    assert "retry-after" not in error.headers
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "provider_misconfigured" in line]
+    assert (line["level"], line["model"], line["recipient"]) == ("error", FIRST, "local-model")
+
+
+def test_a_fallback_serves_for_it_and_it_is_passed_over_at_once() -> None:
+    world = world_with_fallback()
+    world.provider.add(ProviderMisconfigured(), answer("a"), answer("b"))
+    assert [whole(world.ask())["model"] for _ in range(2)] == [SECOND, SECOND]
+    assert len(world.provider.calls) == 3
+
+
+def test_where_one_of_them_may_recover_clients_try_again() -> None:
+    world = world_with_fallback()
+    world.provider.add(ProviderMisconfigured(), ProviderUnavailable())
+    with pytest.raises(ApiError) as caught:
+        world.ask()
+    assert (caught.value.code, caught.value.headers["retry-after"]) == ("service_unavailable", "2")
 
 
 def test_without_a_fallback_nobody_is_passed_over() -> None:

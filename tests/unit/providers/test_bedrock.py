@@ -13,6 +13,7 @@ from chat.providers.base import (
     Event,
     Finish,
     ProviderBroken,
+    ProviderMisconfigured,
     ProviderRejected,
     ProviderUnavailable,
     Reasoning,
@@ -159,7 +160,7 @@ def test_a_rejected_request_says_why_by_name_only(stub: Stub, reply: Reply | Chu
 
 
 @pytest.mark.parametrize(
-    ("reply", "retryable"),
+    ("reply", "passing"),
     [
         (refusal(403, "AccessDeniedException"), False),
         (refusal(404, "ResourceNotFoundException"), False),
@@ -172,11 +173,11 @@ def test_a_rejected_request_says_why_by_name_only(stub: Stub, reply: Reply | Chu
         (Chunks((b"garbage" * 9,)), True),
     ],
 )
-def test_no_acceptance_is_unavailable(stub: Stub, reply: Reply | Chunks, retryable: bool) -> None:
+def test_no_acceptance_is_unavailable(stub: Stub, reply: Reply | Chunks, passing: bool) -> None:
     stub.reply(reply)
     with pytest.raises(ProviderUnavailable) as caught:
         provider(stub.url).open(CALL, timeout=10)
-    assert caught.value.retryable == retryable
+    assert isinstance(caught.value, ProviderMisconfigured) != passing
     assert caught.value.__context__ is None
 
 

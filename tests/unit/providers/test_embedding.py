@@ -20,7 +20,7 @@ from chat.providers.base import (
     Usage,
     Vectors,
 )
-from chat.providers.openai_http import OpenAIProvider
+from tests.support.openai_server import at
 from tests.support.scripted_answers import vector
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.unit.aws.stub import Drop, Reply, Stub, running
@@ -45,7 +45,7 @@ def entry(index: int, *numbers: float) -> dict[str, Any]:
 
 def test_an_openai_server_is_asked_once_and_its_order_is_put_right() -> None:
     with ScriptedUpstream() as upstream:
-        events = list(OpenAIProvider(upstream.base_url).embed(CALL, timeout=10))
+        events = list(at(upstream.base_url).embed(CALL, timeout=10))
         [asked] = upstream.requests
     assert isinstance(events[0], Vectors)
     assert [found.tolist() for found in events[0].vectors] == [vector(text, 4) for text in CALL.inputs]  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def test_an_openai_server_is_asked_once_and_its_order_is_put_right() -> None:
 
 def test_numbers_are_understood_and_a_missing_usage_is_estimated(stub: Stub) -> None:
     stub.reply(openai_reply([entry(0, 0.5), entry(1, 1)]))
-    events = list(OpenAIProvider(stub.url).embed(CALL, timeout=10))
+    events = list(at(stub.url).embed(CALL, timeout=10))
     assert events[-1] == Usage(2 + 3, 0)
 
 
@@ -85,7 +85,7 @@ def test_numbers_are_understood_and_a_missing_usage_is_estimated(stub: Stub) -> 
 def test_what_is_no_answer_breaks_off(stub: Stub, data: Any) -> None:
     stub.reply(openai_reply(data))
     with pytest.raises(ProviderBroken) as caught:
-        list(OpenAIProvider(stub.url).embed(CALL, timeout=10))
+        list(at(stub.url).embed(CALL, timeout=10))
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -101,7 +101,7 @@ def test_what_is_no_answer_breaks_off(stub: Stub, data: Any) -> None:
 def test_refusals_come_before_acceptance(stub: Stub, reply: Any, kind: type[ProviderError]) -> None:
     stub.reply(reply, reply)
     with pytest.raises(kind) as caught:
-        OpenAIProvider(stub.url).embed(CALL, timeout=10)
+        at(stub.url).embed(CALL, timeout=10)
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 

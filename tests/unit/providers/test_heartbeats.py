@@ -6,9 +6,9 @@ import pytest
 
 from chat.providers import silence
 from chat.providers.base import Finish, Idle, ProviderBroken, Text
-from chat.providers.openai_http import OpenAIProvider
 from chat.sse import HEARTBEAT
 from tests.support.chat_world import World
+from tests.support.openai_server import at
 from tests.support.scripted_answers import Script
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.unit.providers.test_openai_http import CALL
@@ -22,7 +22,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_silent_provider_is_idle_until_it_goes_on() -> None:
     with ScriptedUpstream() as upstream:
         upstream.script(Script(pieces=("a", "b"), gated=True))
-        events = iter(OpenAIProvider(upstream.base_url).open(CALL, timeout=20))
+        events = iter(at(upstream.base_url).open(CALL, timeout=20))
         # given two signs of life, when the provider goes on, then its piece comes next or after one more sign
         assert [next(events), next(events)] == [Idle(), Idle()]
         upstream.release(2)
@@ -33,7 +33,7 @@ def test_a_silent_provider_is_idle_until_it_goes_on() -> None:
 def test_a_silence_has_an_end() -> None:
     with ScriptedUpstream() as upstream:
         upstream.script(Script(pieces=("a",), gated=True))
-        stream = OpenAIProvider(upstream.base_url, read_timeout=0.1).open(CALL, timeout=20)
+        stream = at(upstream.base_url, read_timeout=0.1).open(CALL, timeout=20)
         seen: list[object] = []
         with pytest.raises(ProviderBroken):
             seen.extend(stream)

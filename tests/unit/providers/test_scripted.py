@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from chat.providers.base import Call, Finish, Provider, ProviderBroken, ProviderUnavailable, Stream, Text, Usage
+from chat.providers.base import (
+    Call,
+    Finish,
+    Provider,
+    ProviderBroken,
+    ProviderMisconfigured,
+    ProviderUnavailable,
+    Stream,
+    Text,
+    Usage,
+)
 from chat.providers.scripted import ScriptedProvider, answer
 
 CALL = Call("m", ({"role": "user", "content": "x"},), 5)
 
 
 def test_scripts_are_played_in_turn_and_then_none_is_left() -> None:
-    scripted = ScriptedProvider(ProviderUnavailable(retryable=False), answer("a", "b"))
+    scripted = ScriptedProvider(ProviderMisconfigured(), answer("a", "b"))
     provider: Provider = scripted
-    with pytest.raises(ProviderUnavailable) as caught:
+    with pytest.raises(ProviderMisconfigured):
         provider.open(CALL, timeout=1)
-    assert not caught.value.retryable
     stream: Stream = provider.open(CALL, timeout=1)
     assert list(stream) == [Text("a"), Text("b"), Finish("stop"), Usage(1, 2)]
     with pytest.raises(ProviderUnavailable):

@@ -1,0 +1,39 @@
+"""How servers that speak OpenAI's chat completions differ, by the `provider` of a model in policy/models.toml.
+
+Sources: OpenAI API reference, "Create chat completion"; Azure OpenAI in Microsoft Foundry, "REST API reference" and
+"v1 API"; vLLM, "OpenAI-Compatible Server"; Ollama, "OpenAI compatibility" (its list of fields); llama.cpp,
+tools/server/README.md. A field that a server might refuse, or has no use for, is not sent to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What one kind of server is told beside the messages and the parameters that the model can take.
+
+    `limit` is its name of the cap on the answer; `pseudonym` the fields that take the user's pseudonym; `store` whether
+    it knows `store`, which is then false (commitment MSG-1); `header` where the API key goes, `scheme` what stands
+    before it there.
+    """
+
+    limit: str
+    pseudonym: tuple[str, ...]
+    store: bool
+    header: str = "authorization"
+    scheme: str = "Bearer "
+
+
+DIALECTS = {
+    # `user` gives way to `safety_identifier` there, and its models for reasoning refuse `max_tokens`.
+    "openai": Dialect("max_completion_tokens", ("safety_identifier",), store=True),
+    # The path /openai/v1 of a resource, or with `api_version` /openai/deployments/NAME, whose versions refuse `store`.
+    "azure": Dialect("max_completion_tokens", ("user",), store=True, header="api-key", scheme=""),
+    "azure-deployment": Dialect("max_tokens", ("user",), store=False, header="api-key", scheme=""),
+    "vllm": Dialect("max_tokens", ("user",), store=False),
+    "ollama": Dialect("max_tokens", (), store=False),
+    # Ignores what it does not know. MODEL_URL of `make run` may lead to a server of any kind, which is told everything.
+    "llama.cpp": Dialect("max_tokens", ("user",), store=True),
+}
