@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
 from chatapi.buffered import JSON, answered, body_of, caller, resolver, told
-from chatapi.errors import NotFound
 from chatapi.warm import Warm
 from privacy.consent_routes import add_consents
 from privacy.consents import Choices
@@ -17,15 +15,14 @@ from privacy.dialects.drp_routes import add_drp
 from privacy.dialects.opendsr import OpenDsr
 from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.identity.service import Identity
-from privacy.portal.places import portal_root
+from privacy.portal.places import portal_root, stage_path
 from privacy.portal.site import respond
 from privacy.public_files import add_public
+from privacy.reference import pages
 from privacy.requests import parse, parse_session, show
 from privacy.service import Rights
 from privacy.webhook_routes import add_recipients
 from privacy.webhooks import Recipients
-
-_OPENAPI = Path(__file__).parent / "openapi.json"
 
 app = resolver()
 
@@ -171,9 +168,21 @@ def health() -> Response[str]:
 @app.get("/openapi.json")
 def openapi() -> Response[str]:
     """The description of the whole API."""
-    if not _OPENAPI.is_file():
-        raise NotFound
-    return Response(200, JSON, _OPENAPI.read_text(encoding="utf-8"))
+    event = app.current_event.raw_event
+    return pages.description(stage_path(event), event.get("headers"))
+
+
+@app.get("/docs")
+def docs() -> Response[str]:
+    """The same, to read and to try."""
+    event = app.current_event.raw_event
+    return pages.page(stage_path(event), event.get("headers"))
+
+
+@app.get("/docs/<name>")
+def docs_file(name: str) -> Response[str]:
+    """What that page loads."""
+    return pages.file(name, app.current_event.raw_event.get("headers"))
 
 
 add_opendsr(app, _dialect, _project)

@@ -21,7 +21,7 @@ HOP_BY_HOP = frozenset(_HOP_BY_HOP.split())
 
 @dataclass(frozen=True)
 class Request:
-    """What the gateway knows of a request once a route is found."""
+    """What the gateway knows of a request once a route is found. `prefix` stood before `target`: the stage, if any."""
 
     method: str
     target: str
@@ -34,13 +34,14 @@ class Request:
     account_id: str
     region: str
     port: int
+    prefix: str = ""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     trace_id: str = field(default_factory=lambda: f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}")
     received: float = field(default_factory=time.time)
 
     @property
     def path(self) -> str:
-        """The path without the query, as the client wrote it."""
+        """The path without the stage and the query, as the client wrote it."""
         return self.target.partition("?")[0]
 
     @property
@@ -72,7 +73,7 @@ class Request:
             "apiId": self.api_id,
             "stage": self.stage,
             "httpMethod": self.method,
-            "path": self.path,
+            "path": self.prefix + self.path,
             "resourcePath": self.route.resource,
             "protocol": "HTTP/1.1",
             "requestTime": self._time(),
@@ -148,7 +149,7 @@ class Request:
                 "userAgent": self.header("user-agent"),
                 "userArn": None,
             },
-            "path": self.path,
+            "path": self.prefix + self.path,
             "protocol": "HTTP/1.1",
             "requestId": self.id,
             "requestTime": self._time(),

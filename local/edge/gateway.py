@@ -47,11 +47,16 @@ class Gateway:
     async def handle(self, exchange: Exchange) -> None:
         """Serve one request and write its line in the access log."""
         started = time.perf_counter()
-        found = self.api.match(exchange.method, exchange.target.partition("?")[0])
+        # At API Gateway's own address the stage comes first, at a custom domain there is none: here both are answered.
+        stage = f"/{self.stage}"
+        prefix = stage if exchange.target.startswith(stage + "/") else ""
+        target = exchange.target.removeprefix(prefix)
+        found = self.api.match(exchange.method, target.partition("?")[0])
         route, parameters = found or (_NO_ROUTE, {})
         request = Request(
             method=exchange.method,
-            target=exchange.target,
+            target=target,
+            prefix=prefix,
             headers=exchange.headers,
             source_ip=exchange.client,
             route=route,

@@ -26,6 +26,8 @@ PUBLIC = {
     "/.well-known/gpc.json",
     "/.well-known/security.txt",
     "/.well-known/jwks.json",
+    "/docs",
+    "/docs/{file}",
     "/health",
     "/openapi.json",
     "/v1/leaked-keys",
@@ -94,10 +96,11 @@ def test_tls_is_1_3_alone() -> None:
     assert API["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
 
 
-def test_what_strangers_reach_of_the_portal_is_throttled() -> None:
+def test_the_pages_that_strangers_reach_are_throttled() -> None:
     (stage,) = of_type("AWS::ApiGateway::Stage").values()
     limits = {(s["ResourcePath"], s["HttpMethod"]): s["ThrottlingRateLimit"] for s in stage["MethodSettings"]}
-    assert limits == {("/~1portal~1{page+}", "POST"): 20, ("/~1portal~1{page+}", "GET"): 100, ("/~1portal", "GET"): 50}
+    portal = {("/~1portal~1{page+}", "POST"): 20, ("/~1portal~1{page+}", "GET"): 100, ("/~1portal", "GET"): 50}
+    assert limits == portal | {("/~1docs", "GET"): 50, ("/~1docs~1{file}", "GET"): 50}
 
 
 def test_every_gateway_response_has_openais_shape() -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
 
 import pytest
 
-import privacy.handler
 from chatapi.aws.errors import AwsUnavailable
 from chatapi.catalogue import read_policy
 from chatapi.deadlines import acknowledge_by, ccpa_due, due
@@ -166,16 +164,6 @@ def test_public_routes(api: Api) -> None:
     answer = api.raw("GET", "/.well-known/jwks.json")
     assert answer["multiValueHeaders"]["cache-control"] == ["public, max-age=3600"]
     assert json.loads(answer["body"]) == {"keys": [api.world.signer.jwk()]}
-
-
-def test_the_openapi_description_is_served_where_it_ships(
-    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    file = tmp_path / "openapi.json"
-    monkeypatch.setattr(privacy.handler, "_OPENAPI", file)
-    assert code(api.call("GET", "/openapi.json"))[:2] == (404, "not_found")
-    file.write_text('{"openapi":"3.1.0"}')
-    assert api.call("GET", "/openapi.json") == (200, {"openapi": "3.1.0"})
 
 
 def test_logs_hold_opaque_ids_alone(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
