@@ -78,9 +78,10 @@ def update(
     user_rpm: Annotated[int | None, typer.Option(min=0, help="Requests a minute of each end user.")] = None,
     user_tpm: Annotated[int | None, typer.Option(min=0, help="Tokens a minute of each end user.")] = None,
     contact: Annotated[str | None, typer.Option(help="The owner's mail address.")] = None,
+    guardrail: Annotated[str | None, typer.Option(help="A name of policy/guardrails.toml; '' for none.")] = None,
     stack: Stack = None,
 ) -> None:
-    """Change limits, name, retention or contact. A window that is under way keeps the limit it began with."""
+    """Change limits, name, retention, guardrail or contact. A window under way keeps the limit it began with."""
     target = find(stack)
     given = {
         "rpm": rpm,
@@ -95,7 +96,7 @@ def update(
         "utpm": user_tpm,
     }
     limits = {field: value for field, value in given.items() if value is not None}
-    _states(target).update(project, limits, name=name, retention=retention)
+    _states(target).update(project, limits, name=name, retention=retention, guardrail=guardrail)
     if contact is not None:
         target.contacts().set(project, contact)
     typer.echo(f"updated {project}")

@@ -156,6 +156,7 @@ class Authorizer:
             user_rpm=item.get("urpm", 0),
             user_tpm=item.get("utpm", 0),
             purposes=allowed_by_some(item),
+            guardrail=item.get("guard", ""),
         )
         return restrict(verdict, item["k_" + parts.kid], source_ip)
 

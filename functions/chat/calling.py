@@ -63,6 +63,7 @@ def call_of(request: ChatRequest, model: Model, *, user: str, cache_key: str) ->
         seed=request.seed,
         extra=extra,
         user=user,
+        guardrail=model.guardrail,
     )
 
 

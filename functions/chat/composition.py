@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chat.accounting import Account
-from chat.entries import LOOPBACK
+from chat.entries import BEDROCK, LOOPBACK
 from chat.idempotent import IdempotentChat
 from chat.models import Model, Registry
 from chat.providers.base import Provider
@@ -129,13 +129,19 @@ def _providers(model_url: str, here: str, secrets: Secrets) -> Callable[[Model],
         return keys.setdefault(secret, ApiKey(lambda fresh: secrets.get(name, fresh=fresh)))
 
     def make(model: Model) -> Provider:
+        if model.provider in BEDROCK:
+            client = AwsClient("bedrock-runtime", region=here, timeout=60.0, attempts=2)
         if model.provider == "bedrock":
             from chat.providers.bedrock import BedrockProvider
 
-            return BedrockProvider(AwsClient("bedrock-runtime", region=here, timeout=60.0, attempts=2))
+            return BedrockProvider(client)
         from chat.providers.openai_http import OpenAIProvider
 
         dialect = DIALECTS[model.provider]
+        if model.provider == "bedrock-openai":
+            from chat.providers.bedrock_openai import BedrockServer
+
+            return OpenAIProvider(BedrockServer(client), dialect)
         server = HttpServer(
             model.base_url or model_url,
             key_of(model.secret) if model.secret else None,

@@ -13,13 +13,16 @@ from urllib.parse import urlsplit
 
 from chat.capabilities import KNOWN
 from chat.providers.dialects import DIALECTS
+from chat.providers.guardrail import Guardrail
 
+BEDROCK = frozenset({"bedrock", "bedrock-openai"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})")
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:-preview)?|preview|latest")
 _SECRET = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_ID = re.compile(r"[a-z0-9]{1,64}")
 _TOLD = re.compile(r"[ -:<-~]+")
 """What may stand in the header of a receipt: printable ASCII without a semicolon."""
 
@@ -28,24 +31,43 @@ class BadEntry(ValueError):
     """policy/ contradicts itself. The text names the entry, which is the operator's own word."""
 
 
-def check_model(name: str, model: Mapping[str, Any], processor: Mapping[str, Any]) -> None:
-    """BadEntry where an entry of a model cannot be, by itself or together with its processor."""
+def check_model(
+    name: str, model: Mapping[str, Any], processor: Mapping[str, Any], known: Mapping[str, Guardrail]
+) -> None:
+    """BadEntry where an entry of a model cannot be, by itself, with its processor or with the `known` guardrails."""
     kind, url = model["provider"], model.get("base_url")
-    dialect = kind in DIALECTS
+    dialect = kind in DIALECTS and kind not in BEDROCK
     for wrong, why in (
-        (not dialect and kind != "bedrock", "an unknown provider"),
+        (not dialect and kind not in BEDROCK, "an unknown provider"),
         (not set(model["capabilities"]) <= KNOWN, "an unknown capability"),
         ("embeddings" in model["capabilities"] and bool(model.get("fallback")), "vectors cannot have a fallback"),
         (url is not None and not dialect, "a base_url, which its provider does not have"),
         (url is not None and not is_address(url, local=processor["region"] == "local"), "no https address of a server"),
         (url is None and dialect and processor["region"] != "local", "no base_url, and it is not on this machine"),
         (url is None and kind.startswith("azure"), "no base_url"),
+        (kind in BEDROCK and processor["region"] != "home", "Bedrock is called in the home region"),
+        (kind == "bedrock-openai" and "embeddings" in model["capabilities"], "an endpoint without embeddings"),
+        ("guardrail" in model and kind not in BEDROCK, "a guardrail, which Bedrock alone has"),
+        ("guardrail" in model and model["guardrail"] not in known, "a guardrail that policy/guardrails.toml lacks"),
         ("api_version" in model and not kind.startswith("azure"), "an api_version, which Azure alone has"),
         ("api_version" not in model and kind == "azure-deployment", "no api_version"),
         ("api_version" in model and not _VERSION.fullmatch(model["api_version"]), "an api_version that is none"),
     ):
         if wrong:
             raise BadEntry(f"policy/models.toml, {name}: {why}")
+
+
+def guardrails(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Guardrail]:
+    """The guardrails of policy/guardrails.toml. BadEntry for one that cannot be."""
+    found = {}
+    for name, entry in entries.items():
+        given = Guardrail(str(entry["id"]), str(entry["version"]), entry.get("mode", "sync"))
+        # A draft changes under its name; an id of another region or account would be an ARN.
+        fine = _ID.fullmatch(given.id) and given.version.isdecimal() and given.mode in ("sync", "async")
+        if not fine or not _SECRET.fullmatch(name):
+            raise BadEntry(f"policy/guardrails.toml, {name}: an id, a numbered version, and mode sync or async")
+        found[name] = given
+    return found
 
 
 def check_processors(processors: Mapping[str, Mapping[str, Any]], transfers: Mapping[str, Mapping[str, Any]]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from chat.entries import check_model, check_processors
+from chat.entries import BEDROCK, check_model, check_processors, guardrails
+from chat.providers.guardrail import Guardrail
 from chatapi.catalogue import read_policy
 from chatapi.errors import Forbidden, ModelNotFound
 
@@ -19,7 +20,7 @@ class Model:
 
     `base_url` is where its requests go, None for MODEL_URL and Bedrock; `api_version` what Azure is asked for;
     `secret` names the API key of its processor. `transfer` is the legal basis where the processor is in another region,
-    `retention_days` how long the processor keeps messages, 0 where it does not.
+    `retention_days` how long the processor keeps messages, 0 where it does not. `guardrail` filters each chat with it.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Model:
     secret: str | None = None
     transfer: str | None = None
     retention_days: int = 0
+    guardrail: Guardrail | None = None
 
     def public(self) -> dict[str, Any]:
         """The wire shape of GET /v1/models/{id}. `chatapi` is a field of ours: what the model can do, and where."""
@@ -67,14 +69,15 @@ class Registry:
     def __init__(self, stage: str, *, openai: bool, region: str) -> None:
         processors, transfers = read_policy("processors")["processors"], read_policy("transfers")["transfers"]
         check_processors(processors, transfers)
+        self._guardrails = guardrails(read_policy("guardrails")["guardrails"])
         self._agreements = {name: entry["agreement"] for name, entry in processors.items()}
         self.region = region
         self.models: dict[str, Model] = {}
         for name, entry in read_policy("models")["models"].items():
             by = entry["processor"]
             processor = processors[by]
-            check_model(name, entry, processor)
-            here = entry["provider"] == "bedrock" or "base_url" in entry or openai
+            check_model(name, entry, processor, self._guardrails)
+            here = entry["provider"] in BEDROCK or "base_url" in entry or openai
             if stage not in entry["stages"] or not here:
                 continue
             where = region if processor["region"] == "home" else processor["region"]
@@ -95,6 +98,7 @@ class Registry:
                 secret=processor.get("secret"),
                 transfer=None if where in (region, "local") else transfers.get(by, {}).get("basis"),
                 retention_days=processor.get("retention_days", 0),
+                guardrail=self._guardrails.get(entry.get("guardrail", "")),
             )
 
     def allowed(self, names: Sequence[str]) -> list[Model]:
@@ -108,9 +112,10 @@ class Registry:
             raise ModelNotFound
         return model
 
-    def permitted(self, model: Model, today: datetime.date) -> Model:
+    def permitted(self, model: Model, today: datetime.date, guardrail: str = "") -> Model:
         """The model, if its processor's agreement is signed and live, and, where it is in another region, a record of
-        the transfer is in force (policy/transfers.toml). Forbidden otherwise: nothing is sent there."""
+        the transfer is in force (policy/transfers.toml), under the project's own `guardrail` where it has one and the
+        model chats. Forbidden otherwise: nothing is sent there."""
         agreement = self._agreements[model.processor]
         if not agreement["signed"] <= today < agreement["expires"]:
             raise Forbidden(
@@ -126,4 +131,13 @@ class Registry:
                     code="transfer_not_permitted",
                     param="model",
                 )
-        return model
+        if not guardrail or "embeddings" in model.capabilities:
+            return model
+        found = self._guardrails.get(guardrail)
+        if found is None or model.provider not in BEDROCK:
+            raise Forbidden(
+                "The project's guardrail cannot be applied to this model, so nothing is sent to it.",
+                code="guardrail_unavailable",
+                param="model",
+            )
+        return replace(model, guardrail=found)

@@ -159,7 +159,7 @@ class Chat:
         """
         now, deadline = self._clock.now(), time.monotonic() + timeout
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
-        model = self._registry.permitted(self._registry.get(request.model, caller.models), today)
+        model = self._registry.permitted(self._registry.get(request.model, caller.models), today, caller.guardrail)
         _check(request, model)
         if request.output_tokens > model.context:
             raise BadRequest("The model cannot answer that long.", code="invalid_value", param=_limit_name(request))
@@ -231,7 +231,8 @@ class Chat:
         request, found = asked.request, [asked.model]
         for name in asked.model.fallback:
             try:
-                model = self._registry.permitted(self._registry.get(name, asked.caller.models), today)
+                model = self._registry.get(name, asked.caller.models)
+                model = self._registry.permitted(model, today, asked.caller.guardrail)
                 _check(request, model)
             except ApiError:
                 continue

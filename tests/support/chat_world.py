@@ -54,6 +54,7 @@ class World:
     retention: str = "history"
     user_rpm: int = 0
     user_tpm: int = 0
+    guardrail: str = ""
     purposes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -107,6 +108,7 @@ class World:
             spend=spend,
             user_rpm=self.user_rpm,
             user_tpm=self.user_tpm,
+            guardrail=self.guardrail,
             ratelimit=ratelimit_headers(self.item, now),
             purposes=self.purposes,
         )

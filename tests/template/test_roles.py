@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chat.entries import BEDROCK
 from chatapi.catalogue import read_policy
 from chatapi.store.project_flags import FLAGS
 from tests.template.resources import RESOURCES, SWEPT, of_type, statements
@@ -86,9 +87,16 @@ def test_only_workflows_may_sign_certificates_and_only_the_erasure_may_delete_ex
 
 def test_chat_may_call_exactly_the_bedrock_models_on_offer() -> None:
     models = read_policy("models")["models"].values()
-    offered = {m["upstream"] for m in models if m["provider"] == "bedrock" and "local" not in m["stages"]}
+    offered = {m["upstream"] for m in models if m["provider"] in BEDROCK and "local" not in m["stages"]}
     granted = next(s for n, s in statements() if n == "ChatPolicy" and "bedrock:InvokeModel" in s["Action"])["Resource"]
     assert {arn["Fn::Sub"].rpartition("/")[2] for arn in granted} == offered
+
+
+def test_chat_may_apply_exactly_the_guardrails_of_the_policy() -> None:
+    arn = "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:guardrail/"
+    ids = {entry["id"] for entry in read_policy("guardrails")["guardrails"].values()}
+    granted = [s["Resource"] for n, s in statements() if n == "ChatPolicy" and s["Action"] == "bedrock:ApplyGuardrail"]
+    assert [each["Fn::Sub"] for each in granted] == [arn + each for each in sorted(ids)]
 
 
 def test_chat_may_read_exactly_the_api_keys_of_the_register() -> None:

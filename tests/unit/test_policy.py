@@ -70,12 +70,13 @@ def test_entries_have_no_field_that_nobody_reads() -> None:
     known = {
         "models": {
             *("provider", "processor", "upstream", "capabilities", "context", "created", "price", "stages"),
-            *("extra", "fallback", "base_url", "api_version"),
+            *("extra", "fallback", "base_url", "api_version", "guardrail"),
         },
         "processors": {
             *("name", "kind", "purposes", "categories", "region", "training", "agreement", "erasure"),
             *("secret", "retention_days"),
         },
+        "guardrails": {"id", "version", "mode"},
         "transfers": {"basis", "importer", "assessed", "expires"},
     }
     for file, fields in known.items():

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias
 
+from chat.providers.guardrail import Guardrail
+
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
@@ -92,14 +94,12 @@ class Finish:
 class Usage:
     """Tokens of the call; the last event. ``prompt_tokens`` include ``cached_tokens``, as OpenAI counts them.
 
-    ``estimated`` when the upstream did not say: a token for each piece of the answer, and one for each four characters
-    of the prompt.
+    Where the upstream did not say: a token for each piece of the answer, one for each four characters of the prompt.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
-    estimated: bool = False
     reasoning_tokens: int = 0
     cache_written_tokens: int = 0
 
@@ -140,6 +140,7 @@ class Call:
     seed: int | None = None
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
     user: str | None = field(default=None, repr=False)
+    guardrail: Guardrail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ class AcceptedStream:
             if finish is None:
                 raise ProviderBroken
             yield finish
-            yield usage or Usage(estimate_prompt_tokens(self._call.messages), pieces, estimated=True)
+            yield usage or Usage(estimate_prompt_tokens(self._call.messages), pieces)
             self._upstream.finish()
         finally:
             self._upstream.close()

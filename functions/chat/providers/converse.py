@@ -66,6 +66,8 @@ def _convert(call: Call) -> dict[str, Any]:
         body["system"] = system
     if call.tools and not tools_as_text:
         body["toolConfig"] = _tool_config(call.tools, call.tool_choice)
+    if call.guardrail:
+        body["guardrailConfig"] = call.guardrail.converse()
     output = _output_config(call.response_format)
     if output:
         body["outputConfig"] = output

@@ -16,7 +16,7 @@ class Dialect:
 
     `limit` is its name of the cap on the answer; `pseudonym` the fields that take the user's pseudonym; `store` whether
     it knows `store`, which is then false (commitment MSG-1); `header` where the API key goes, `scheme` what stands
-    before it there.
+    before it there. `tagged`: it writes what the model thinks between tags into the answer's text.
     """
 
     limit: str
@@ -24,6 +24,7 @@ class Dialect:
     store: bool
     header: str = "authorization"
     scheme: str = "Bearer "
+    tagged: bool = False
 
 
 DIALECTS = {
@@ -36,4 +37,6 @@ DIALECTS = {
     "ollama": Dialect("max_tokens", (), store=False),
     # Ignores what it does not know. MODEL_URL of `make run` may lead to a server of any kind, which is told everything.
     "llama.cpp": Dialect("max_tokens", ("user",), store=True),
+    # Signed instead of keyed. Bedrock stores no completions and needs to know no user.
+    "bedrock-openai": Dialect("max_completion_tokens", (), store=False, tagged=True),
 }

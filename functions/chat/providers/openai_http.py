@@ -61,17 +61,23 @@ class OpenAIProvider:
         """Send the call; return once the upstream answered 200 with a stream of events."""
         deadline = time.monotonic() + timeout
         body = json.dumps(self._body(call), separators=(",", ":")).encode()
-        response = self._server.send("/chat/completions", body, "text/event-stream", timeout)
+        more = call.guardrail.headers() if call.guardrail else {}
+        response = self._server.send("/chat/completions", body, "text/event-stream", timeout, more)
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             response.close()
             raise ProviderMisconfigured
-        return AcceptedStream(_events(response, deadline, self._read_timeout), response, call)
+        events = _events(response, deadline, self._read_timeout)
+        if self._dialect.tagged:
+            from chat.providers.bedrock_openai import untagged
+
+            events = untagged(events)
+        return AcceptedStream(events, response, call)
 
     def embed(self, call: EmbedCall, *, timeout: float) -> Stream:
         """Send the inputs and read the answer whole."""
         deadline = time.monotonic() + timeout
         body = openai_body(call, self._dialect.pseudonym)
-        response = self._server.send("/embeddings", body, "application/json", timeout)
+        response = self._server.send("/embeddings", body, "application/json", timeout, {})
         raw = bytearray()
         try:
             while chunk := response.read1(timeout=remaining(deadline, self._read_timeout)):
@@ -158,6 +164,7 @@ class _Translator:
         self._tools: dict[Any, int] = {}  # the upstream's index of a tool call to ours, which has no gaps
         self._tool_key: Any = None
         self._served = False
+        self._intervened = False
 
     def events(self, chunk: dict[str, Any]) -> Iterator[Event]:
         if chunk.get("error"):
@@ -167,6 +174,9 @@ class _Translator:
             fingerprint, tier = chunk.get("system_fingerprint"), chunk.get("service_tier")
             if fingerprint or tier:
                 yield Served(_name(fingerprint), tier if tier in _TIERS else None)
+        if chunk.get("amazon-bedrock-guardrailAction") == "INTERVENED":
+            self._intervened = True
+            yield Finish("content_filter")
         for choice in chunk.get("choices") or ():
             if choice.get("index"):
                 continue
@@ -184,7 +194,7 @@ class _Translator:
                 yield from self._tool(tool)
             reason = choice.get("finish_reason")
             if reason:
-                yield Finish(_FINISH.get(reason, "stop"))
+                yield Finish("content_filter" if self._intervened else _FINISH.get(reason, "stop"))
         usage = chunk.get("usage")
         if usage:
             given, made = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from chat.providers.base import (
@@ -35,8 +35,9 @@ _KEY_AGE = 10.0
 class Server(Protocol):
     """Where requests go."""
 
-    def send(self, target: str, body: bytes, accept: str, timeout: float) -> Response:
-        """The response, once its status is 200. Raises ProviderUnavailable or ProviderRejected."""
+    def send(self, target: str, body: bytes, accept: str, timeout: float, more: Mapping[str, str]) -> Response:
+        """The response, once its status is 200; `more` are headers of this request. Raises ProviderUnavailable or
+        ProviderRejected."""
 
 
 class ApiKey:
@@ -104,33 +105,34 @@ class HttpServer:
         self._query = f"?{query}" if query else ""
         self._read_timeout = read_timeout
 
-    def send(self, target: str, body: bytes, accept: str, timeout: float) -> Response:
+    def send(self, target: str, body: bytes, accept: str, timeout: float, more: Mapping[str, str]) -> Response:
         """See Server. A refused key is read again, and the request sent once more where another one is there."""
         key = self._key.value() if self._key else None
         deadline = time.monotonic() + timeout
-        answer = self._exchange(target, body, accept, key, timeout)
-        if isinstance(answer, tuple) and answer[0] == 401 and self._key and key:
-            renewed = self._key.instead_of(key)
-            if renewed is not None:
-                left = max(deadline - time.monotonic(), 0.001)
-                answer = self._exchange(target, body, accept, renewed, left) or True  # the first one was sent
-        if isinstance(answer, Response):
-            return answer
-        raise refused(*answer) if isinstance(answer, tuple) else ProviderUnavailable(sent=answer)
-
-    def _exchange(
-        self, target: str, body: bytes, accept: str, key: str | None, timeout: float
-    ) -> Response | tuple[int, bytes] | bool:
-        """A response of status 200, the status and body of another one; without any, whether the request was sent."""
         headers = {
             "host": self._transport.host,
             "content-type": "application/json",
             "accept": accept,
             "cache-control": "no-store",
             "user-agent": "chatapi",
+            **more,
         }
+        answer = self._exchange(target, body, headers, key, timeout)
+        if isinstance(answer, tuple) and answer[0] == 401 and self._key and key:
+            renewed = self._key.instead_of(key)
+            if renewed is not None:
+                left = max(deadline - time.monotonic(), 0.001)
+                answer = self._exchange(target, body, headers, renewed, left) or True  # the first one was sent
+        if isinstance(answer, Response):
+            return answer
+        raise refused(*answer) if isinstance(answer, tuple) else ProviderUnavailable(sent=answer)
+
+    def _exchange(
+        self, target: str, body: bytes, headers: dict[str, str], key: str | None, timeout: float
+    ) -> Response | tuple[int, bytes] | bool:
+        """A response of status 200, the status and body of another one; without any, whether the request was sent."""
         if key is not None:
-            headers[self._header] = self._scheme + key
+            headers = {**headers, self._header: self._scheme + key}
         wait = min(timeout, self._read_timeout)
         try:
             response = self._transport.send("POST", self._base + target + self._query, headers, body, timeout=wait)

@@ -33,7 +33,8 @@ class Verdict(NamedTuple):
     `user_rpm` and `user_tpm`: the project's limits for each of its end users, 0 for none.
     `key`: the ARN of the KMS key that the project brought, None where it brought none.
     `purposes`: the optional purposes that some data subject of the project has allowed; whoever acts for one asks for
-    the subject's own choice, and for no other it may (docs/choices.md)."""
+    the subject's own choice, and for no other it may (docs/choices.md).
+    `guardrail`: a name of policy/guardrails.toml under which the project's chats are, or empty."""
 
     project: str
     kid: str
@@ -52,6 +53,7 @@ class Verdict(NamedTuple):
     user_tpm: int = 0
     key: str | None = None
     purposes: tuple[str, ...] = ()
+    guardrail: str = ""
 
     def to_context(self) -> dict[str, str]:
         """The flat context. Rate limit headers keep their own names behind `rl.`."""
@@ -72,6 +74,7 @@ class Verdict(NamedTuple):
             "user_tpm": str(self.user_tpm),
             "key": self.key or "",
             "purposes": " ".join(self.purposes),
+            "guardrail": self.guardrail,
         }
         out.update({"rl." + name.removeprefix("x-ratelimit-"): value for name, value in self.ratelimit.items()})
         return out
@@ -97,4 +100,5 @@ class Verdict(NamedTuple):
             user_tpm=int(context["user_tpm"]),
             key=context["key"] or None,
             purposes=tuple(context["purposes"].split()),
+            guardrail=context["guardrail"],
         )

@@ -6,6 +6,7 @@ import pytest
 
 from chat.composition import compose
 
+ON_AWS = {"nova-micro", "nova-lite", "titan-embed-text-v2", "gpt-oss-20b", "gpt-oss-120b"}
 LOCAL = {"smollm2-135m", "bedrock-smollm2-135m"}
 
 
@@ -17,7 +18,11 @@ LOCAL = {"smollm2-135m", "bedrock-smollm2-135m"}
         ("local", "https://models.example.com/v1", LOCAL - {"smollm2-135m"}),
         ("local", "http://127.0.0.1.example.com/v1", LOCAL - {"smollm2-135m"}),
         ("local", "", LOCAL - {"smollm2-135m"}),
-        ("prod", "http://127.0.0.1:9/v1", {"nova-micro", "nova-lite", "titan-embed-text-v2"}),
+        (
+            "prod",
+            "http://127.0.0.1:9/v1",
+            ON_AWS,
+        ),
     ],
 )
 def test_models_at_another_host_are_not_offered(

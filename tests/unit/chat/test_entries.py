@@ -95,14 +95,31 @@ def test_a_model_elsewhere_is_offered_and_needs_a_record_of_the_transfer(registe
         {"base_url": "https://127.0.0.1:8080/v1"},  # nor is this machine elsewhere
         {"processor": "local-model"},
         {"provider": "azure", "base_url": None, "processor": "local-model"},
+        {"provider": "bedrock-openai"},  # nor has this one
+        {"provider": "bedrock", "base_url": None},  # and its region is the home region
+        {"provider": "bedrock-openai", "base_url": None, "processor": "amazon-bedrock", "capabilities": ["embeddings"]},
+        {"provider": "bedrock", "base_url": None, "processor": "amazon-bedrock", "guardrail": "unheard-of"},
+        {"guardrail": "ours"},
         {"provider": "azure-deployment"},
         {"api_version": "2024-10-21"},
         {"provider": "azure-deployment", "api_version": "2024&x=1"},
     ],
 )
 def test_a_contradiction_is_an_error(register: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
+    register.setitem(read_policy("guardrails")["guardrails"], "ours", {"id": "abc", "version": "1"})
     with pytest.raises(BadEntry, match="theirs"):
         registry(register, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"version": "DRAFT"}, {"version": ""}, {"id": "arn:aws:bedrock:us-east-1:1:guardrail/abc"}, {"mode": "later"}],
+)
+def test_a_guardrail_is_a_numbered_one_of_this_account(register: pytest.MonkeyPatch, changes: dict[str, str]) -> None:
+    entry = {"id": "abc", "version": "1", **changes}
+    register.setitem(read_policy("guardrails")["guardrails"], "ours", entry)
+    with pytest.raises(BadEntry, match="ours"):
+        registry(register)
 
 
 @pytest.mark.parametrize(

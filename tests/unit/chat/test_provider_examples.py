@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chat import receipts
-from chat.entries import check_model, check_processors
+from chat.entries import check_model, check_processors, guardrails
 from chat.models import Registry
 from chatapi.catalogue import read_policy
 from tests.support.transformed import ROOT
@@ -22,16 +22,18 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-EXAMPLES: dict[str, dict[str, Any]] = {"models": {}, "processors": {}, "transfers": {}}
+EXAMPLES: dict[str, dict[str, Any]] = {"models": {}, "processors": {}, "transfers": {}, "guardrails": {}}
 for block in blocks("toml"):
     for file, entries in tomllib.loads(block).items():
         EXAMPLES[file] |= entries
 
 
 def test_they_are_entries_as_they_stand() -> None:
+    known = guardrails(EXAMPLES["guardrails"])
+    assert known["example"].mode == "sync"
     check_processors(EXAMPLES["processors"], EXAMPLES["transfers"])
     for name, model in EXAMPLES["models"].items():
-        check_model(name, model, EXAMPLES["processors"][model["processor"]])
+        check_model(name, model, EXAMPLES["processors"][model["processor"]], known)
 
 
 def test_the_first_one_is_offered_and_told_as_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +47,9 @@ def test_the_first_one_is_offered_and_told_as_the_page_says(monkeypatch: pytest.
     assert "example-azure" not in registry.models
 
 
-def test_the_line_of_the_template_names_the_secret() -> None:
-    (line,) = blocks("yaml")
+def test_the_lines_of_the_template_name_the_secret_and_the_guardrail() -> None:
+    line, guarded = blocks("yaml")
+    assert f":guardrail/{EXAMPLES['guardrails']['example']['id']}" in guarded
     (secret,) = (entry["secret"] for entry in EXAMPLES["processors"].values())
     assert f":secret:${{AWS::StackName}}/provider/{secret}-??????" in line
 

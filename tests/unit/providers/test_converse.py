@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chat.providers.base import Call, ProviderRejected, Rejection
 from chat.providers.converse import to_converse
+from chat.providers.guardrail import Guardrail
 
 SHAPE = (
     boto3.session.Session(region_name="eu-central-1")
@@ -198,3 +199,14 @@ def test_roles_alternate_and_no_text_is_lost(turns: list[tuple[str, str]]) -> No
     kept = [(message["role"], block["text"]) for message in body["messages"] for block in message["content"]]
     assert kept == [turn for turn in turns if turn[0] != "system"]
     assert [block["text"] for block in body.get("system", [])] == [text for role, text in turns if role == "system"]
+
+
+def test_a_guardrail_is_applied_and_no_trace_of_what_it_filters_is_asked_for() -> None:
+    call = Call("m", ({"role": "user", "content": "a"},), 5, guardrail=Guardrail("abc", "3", "async"))
+    assert to_converse(call)["guardrailConfig"] == {
+        "guardrailIdentifier": "abc",
+        "guardrailVersion": "3",
+        "streamProcessingMode": "async",
+        "trace": "disabled",
+    }
+    assert "guardrailConfig" not in to_converse(Call("m", call.messages, 5))

@@ -161,7 +161,7 @@ def test_tool_calls_without_index_are_told_apart_by_their_ids(stub: Stub) -> Non
 
 def test_usage_is_estimated_when_the_upstream_leaves_it_out(upstream: ScriptedUpstream) -> None:
     upstream.script(Script(pieces=("a", "b", "c"), usage=False))
-    assert list(at(upstream.base_url).open(CALL, timeout=10))[-1] == Usage(3, 3, estimated=True)
+    assert list(at(upstream.base_url).open(CALL, timeout=10))[-1] == Usage(3, 3)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_an_end_without_finish_is_broken_and_a_break_after_it_is_none(stub: Stub
         events_of(stub, chunk({"content": "a"}))
     assert events_of(stub, chunk({"content": "a"}), chunk({}, "stop"), cut=True)[1:] == [
         Finish("stop"),
-        Usage(3, 1, estimated=True),
+        Usage(3, 1),
     ]
 
 

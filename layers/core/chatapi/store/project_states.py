@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chatapi.catalogue import read_policy
 from chatapi.clock import Clock
 from chatapi.limits.admission import project_key
 from chatapi.store.items import Change, Collision, Item, Table
@@ -44,8 +45,17 @@ class ProjectStates:
         """Let its keys in again."""
         self._move(project, ACTIVE, _OPEN)
 
-    def update(self, project: str, limits: Mapping[str, int], *, name: str | None, retention: str | None) -> None:
-        """Other limits, name or retention; what is not given stays. ProjectError where the whole would be no limits."""
+    def update(
+        self,
+        project: str,
+        limits: Mapping[str, int],
+        *,
+        name: str | None,
+        retention: str | None,
+        guardrail: str | None = None,
+    ) -> None:
+        """Other limits, name, retention or guardrail (empty: none); what is not given stays. ProjectError where the
+        whole would be no limits, or nobody knows the guardrail."""
         item = self.get(project)
         stands = {field: item[field] for field in vars(Limits()) if field in item}
         try:
@@ -54,7 +64,9 @@ class ProjectStates:
             raise ProjectError(str(error)) from None
         if retention not in (None, "none", "history"):
             raise ProjectError("retention is none or history")
-        given = {"name": name, "ret": retention}
+        if guardrail and guardrail not in read_policy("guardrails")["guardrails"]:
+            raise ProjectError("policy/guardrails.toml has no such guardrail")
+        given = {"name": name, "ret": retention, "guard": guardrail}
         put = {**whole, **{field: value for field, value in given.items() if value is not None}}
         gone = [field for field in ("lease", "urpm", "utpm") if field in item and field not in whole]
         self._change(project, Change(put=put, drop=gone, expect={"kind": "project", "st": _OPEN}))
@@ -98,4 +110,6 @@ def shown(item: Item) -> dict[str, Any]:
     limits = {name: item[name] for name in vars(Limits()) if name in item}
     keys = sum(name.startswith("k_") for name in item)
     rest = {"name": item.get("name"), "state": STATES[item["st"]], "created": item["created"], "retention": item["ret"]}
+    if item.get("guard"):
+        rest["guardrail"] = item["guard"]
     return {"project_id": item["pk"][2:], **rest, "region": item["region"], "keys": keys, **limits}
