@@ -88,9 +88,27 @@ def portal_script() -> Response[str]:
     return page("usage.js")
 
 
+@app.get("/portal/keys")
+def portal_keys() -> Response[str]:
+    """The page that manages keys."""
+    return page("keys.html")
+
+
+@app.get("/portal/keys.js")
+def portal_keys_script() -> Response[str]:
+    """Its script."""
+    return page("keys.js")
+
+
+@app.get("/portal/shared.js")
+def portal_shared() -> Response[str]:
+    """What the scripts of both pages share."""
+    return page("shared.js")
+
+
 @app.get("/portal/usage.css")
 def portal_style() -> Response[str]:
-    """Its style."""
+    """The style of both."""
     return page("usage.css")
 
 

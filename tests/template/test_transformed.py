@@ -18,7 +18,8 @@ from tests.template.resources import RESOURCES, TEMPLATE, of_type, statements
 API = RESOURCES["Api"]["Properties"]
 PATHS: dict[str, Any] = API["Body"]["paths"]
 ROUTES = [(path, method) for path, methods in PATHS.items() for method in methods if method != "options"]
-PORTAL = {"/portal", "/portal/{page+}", "/portal/usage", "/portal/usage.js", "/portal/usage.css"}
+PROJECT_PAGES = {f"/portal/{file}" for file in ("usage", "usage.js", "usage.css", "keys", "keys.js", "shared.js")}
+PORTAL = {"/portal", "/portal/{page+}", *PROJECT_PAGES}
 # Agents of the Data Rights Protocol have tokens of their own.
 AGENTS = {"/v1/data-rights-request", "/v1/data-rights-request/{id}", "/v1/agent/{id}"}
 DIALECTS = {"/.well-known/opendsr.pem", "/v1/privacy/opendsr/v2/discovery", *AGENTS}

@@ -100,7 +100,7 @@ def developers(visit: Visit) -> Answer:
     say = visit.say
     topics = (
         ("usage", el("a", say("developers.usage_link"), href=visit.url("usage"))),
-        ("keys", el("code", "GET /v1/keys", dir="ltr")),
+        ("keys", el("a", say("developers.keys_link"), href=visit.url("keys"))),
         ("retention", el("code", "store: true", dir="ltr")),
         ("rights", el("code", "POST /v1/privacy/requests", dir="ltr")),
         ("links", el("code", "POST /v1/privacy/sessions", dir="ltr")),
