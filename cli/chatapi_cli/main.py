@@ -17,7 +17,7 @@ from chatapi.keys import SCOPES
 from chatapi.mail import is_address
 from chatapi.store.contacts import NoAddress
 from chatapi.store.project_limits import MAX_LEASE
-from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError
+from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError, demanded
 from chatapi_cli import restore, vault
 from chatapi_cli.agents import agents_app
 from chatapi_cli.dialects import dialects_app
@@ -26,7 +26,7 @@ from chatapi_cli.patterns import patterns
 from chatapi_cli.projects import add_projects
 from chatapi_cli.providers import providers_app
 from chatapi_cli.rights import add_rights
-from chatapi_cli.say import AsJson, Project, Stack, fail, micro_usd, say
+from chatapi_cli.say import AsJson, Project, Redact, Stack, fail, micro_usd, say
 from chatapi_cli.target import TargetError, find
 
 app = typer.Typer(
@@ -75,6 +75,7 @@ def projects_create(
     retention: Annotated[
         str, typer.Option(help="none, history ('store: true' is permitted) or history:DAYS.")
     ] = "none",
+    redact: Redact = None,
     region: Annotated[str, typer.Option(help="Home region; default: the stack's.")] = "",
     contact: Annotated[
         str, typer.Option(help="The owner's mail address: sign-in codes of the portal, news of a leaked key.")
@@ -102,7 +103,9 @@ def projects_create(
         urpm=user_rpm,
         utpm=user_tpm,
     )
-    project, key = target.projects().create(name, limits, retention=retention, region=target.region)
+    project, key = target.projects().create(
+        name, limits, retention=retention, redact=redact or "", region=target.region
+    )
     if contact:
         target.contacts().set(project, contact)
     say({"project_id": project, "api_key": key}, as_json)
@@ -132,6 +135,7 @@ def keys_create(
         list[str] | None, typer.Option(help="Addresses that it may be used from; repeatable. Default: any.")
     ] = None,
     retention: Annotated[str | None, typer.Option(help="A ceiling below the project's: none, or history:DAYS.")] = None,
+    redact: Redact = None,
     rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute with this key.")] = None,
     tpm: Annotated[int | None, typer.Option(min=1, help="Tokens a minute with this key.")] = None,
     spend: Annotated[float | None, typer.Option(min=0.000001, help="USD a month with this key.")] = None,
@@ -148,6 +152,7 @@ def keys_create(
         rpm=rpm,
         tpm=tpm,
         spend=None if spend is None else micro_usd(spend),
+        redact=None if redact is None else demanded(redact),
     )
     key, _ = find(stack).projects().add_key(project, grant, name)
     say({"project_id": project, "api_key": key}, as_json)
@@ -184,6 +189,7 @@ def keys_list(project: Project, stack: Stack = None, as_json: AsJson = False) ->
         for what, entries in (("models", grant.models), ("from", grant.cidrs)):
             line += f"  {what} {' '.join(entries)}" if entries else ""
         line += f"  retention {grant.retention}" if grant.retention else ""
+        line += f"  redact {grant.redact}" if grant.redact else ""
         if key.revoked:
             line += f"  REVOKED {time.strftime('%Y-%m-%d', time.gmtime(key.revoked))}: {key.reason}"
         for what, limit in (("requests/min", grant.rpm), ("tokens/min", grant.tpm), ("micro-USD/month", grant.spend)):

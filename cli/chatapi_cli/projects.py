@@ -13,7 +13,7 @@ from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.project_states import ProjectStates, shown
 from chatapi.store.signals import every_row
 from chatapi_cli.closing import Closing, Progress, Scan
-from chatapi_cli.say import AsJson, Project, Stack
+from chatapi_cli.say import AsJson, Project, Redact, Stack
 from chatapi_cli.target import Target, find
 
 
@@ -67,6 +67,7 @@ def update(
     project: Project,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
     retention: Annotated[str | None, typer.Option(help="none, or history.")] = None,
+    redact: Redact = None,
     rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute.")] = None,
     tpm: Annotated[int | None, typer.Option(min=1, help="Tokens a minute.")] = None,
     rpd: Annotated[int | None, typer.Option(min=1, help="Requests a day.")] = None,
@@ -81,7 +82,7 @@ def update(
     guardrail: Annotated[str | None, typer.Option(help="A name of policy/guardrails.toml; '' for none.")] = None,
     stack: Stack = None,
 ) -> None:
-    """Change limits, name, retention, guardrail or contact. A window under way keeps the limit it began with."""
+    """Change limits, name, retention, redaction, guardrail or contact. A window under way keeps its first limit."""
     target = find(stack)
     given = {
         "rpm": rpm,
@@ -96,7 +97,7 @@ def update(
         "utpm": user_tpm,
     }
     limits = {field: value for field, value in given.items() if value is not None}
-    _states(target).update(project, limits, name=name, retention=retention, guardrail=guardrail)
+    _states(target).update(project, limits, name=name, retention=retention, redact=redact, guardrail=guardrail)
     if contact is not None:
         target.contacts().set(project, contact)
     typer.echo(f"updated {project}")

@@ -8,11 +8,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from chatapi.redaction import KINDS
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Project = Annotated[str, typer.Argument(help="The project's id, 8 characters.")]
 Request = Annotated[str, typer.Argument(help="The request's id, dsr_…")]
 Stack = Annotated[
     str | None, typer.Option("--stack", help="A stack on AWS; default: the local one if it runs, see chatapi --help.")
+]
+Redact = Annotated[
+    str | None,
+    typer.Option(help="What no model may see: all, none, or some of " + ", ".join(KINDS) + " (docs/redaction.md)."),
 ]
 
 

@@ -10,6 +10,7 @@ from chatapi.bodies import Strict, parsed
 from chatapi.grants import MAX_ENTRIES, MAX_NAME, Grant, canonical_cidr, is_key_name, is_model_name
 from chatapi.keys import PREFIX
 from chatapi.limits.windows import NO_LIMIT
+from chatapi.redaction import demand_of
 from chatapi.retention import is_ceiling
 from chatapi.store.projects import DAY, MAX_OVERLAP, NEVER, KeyInfo
 
@@ -34,6 +35,7 @@ def _retention(value: str) -> str:
     return value
 
 
+Kind = Literal["email", "phone", "card", "iban", "ip", "national_id", "credential"]
 Scope = Literal["chat", "history", "privacy", "keys", "usage"]
 Limit = Annotated[int, Field(gt=0, le=NO_LIMIT)]
 Bounded = Field(min_length=1, max_length=MAX_ENTRIES)
@@ -51,6 +53,7 @@ class KeyCreate(Strict):
     rpm: Limit | None = None
     tpm: Limit | None = None
     spend: Limit | None = None
+    redact: Literal["all"] | Annotated[list[Kind], Field(min_length=1, max_length=16)] | None = None
 
     def grant(self) -> Grant:
         """What is asked for."""
@@ -63,6 +66,7 @@ class KeyCreate(Strict):
             rpm=self.rpm,
             tpm=self.tpm,
             spend=self.spend,
+            redact=None if self.redact is None else demand_of([self.redact] if self.redact == "all" else self.redact),
         )
 
 
@@ -94,6 +98,7 @@ def show(project: str, key: KeyInfo) -> dict[str, Any]:
         "expires_at": grant.expires,
         "models": list(grant.models) if grant.models else None,
         "retention": grant.retention,
+        "redact": None if grant.redact is None else "all" if grant.redact == "all" else grant.redact.split(),
         "cidrs": list(grant.cidrs) if grant.cidrs else None,
         "rpm": grant.rpm,
         "tpm": grant.tpm,

@@ -1,4 +1,5 @@
-"""What a key itself restricts: its models, its retention ceiling and the addresses it may be used from (docs/keys.md).
+"""What a key itself restricts: its models, its retention ceiling, what is redacted, and the addresses it may be used
+from (docs/keys.md).
 
 They lie beside the key's hash in the item that the limiter's update returns, so they cost no further call.
 """
@@ -13,12 +14,14 @@ from chatapi.verdict import ADDRESS_NOT_ALLOWED, Verdict
 
 
 def restrict(verdict: Verdict, key: Mapping[str, Any], source_ip: str | None) -> Verdict:
-    """The verdict, tightened by a key's fields `m`, `r` and `ip`.
+    """The verdict, tightened by a key's fields `m`, `r`, `rd` and `ip`.
 
     A key with an allow-list is refused where `source_ip` is not on it, absent or no address.
     """
     tightened = verdict._replace(
-        models=tuple(key.get("m", ())), retention=tightest(verdict.retention, key.get("r", "history"))
+        models=tuple(key.get("m", ())),
+        retention=tightest(verdict.retention, key.get("r", "history")),
+        redact=f"{verdict.redact} {key['rd']}" if "rd" in key else verdict.redact,
     )
     if "ip" in key and not _listed(source_ip, key["ip"]):
         return tightened._replace(outcome=ADDRESS_NOT_ALLOWED)

@@ -147,6 +147,7 @@ class Authorizer:
             retention=item.get("ret", "none"),
             region=item.get("region", ""),
             key=item.get("kms"),
+            redact=item.get("red", ""),
             slot=attempt.slot if attempt else b"",
             token_windows=tuple(w.name for w in touched if w.limit in ("tpm", "tpmo")),
             reserved=debit.tokens if attempt else 0,

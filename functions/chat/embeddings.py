@@ -124,7 +124,7 @@ def embed(chat: Chat, body: bytes, caller: Verdict, account: Account, timeout: f
     tail: dict[str, Any] = {"model": started.model.id, "usage": {"prompt_tokens": prompt, "total_tokens": prompt}}
     asked = request.data_handling
     if asked is not None and (asked.receipt or asked.gpc):
-        tail["data_handling"] = receipts.body(started.model, None, gpc=asked.gpc, chosen=started.chosen)
+        tail["data_handling"] = receipts.body(started.model, None, *started.told, gpc=asked.gpc)
     return Answer(started.receipt, _body(vectors.vectors, request.encoding_format == "base64", tail))
 
 

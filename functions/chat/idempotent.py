@@ -6,6 +6,7 @@ import json
 
 from chat import answers, receipts, sse
 from chat.accounting import Account
+from chat.redaction import guarded
 from chat.replays import Replays
 from chat.service import Answer, Chat
 from chat.wire import ChatRequest
@@ -29,7 +30,7 @@ class IdempotentChat:
         subject = self._chat.subject(caller.project, request.user, request.safety_identifier)
         claim = self._replays.claim(caller.project, subject, key, body, timeout)
         if claim.completion is not None:
-            answer = self._again(request, caller.project, claim.completion)
+            answer = self._again(request, caller, claim.completion)
             account.settle(0)
             return answer
         try:
@@ -38,9 +39,12 @@ class IdempotentChat:
             self._replays.end(claim)  # harmless where the generation has ended it already
             raise
 
-    def _again(self, request: ChatRequest, project: str, completion_id: str) -> Answer:
-        """What was stored, in the form that the request asks for."""
-        completion = json.loads(self._completions.load(project, completion_id).body)["completion"]
+    def _again(self, request: ChatRequest, caller: Verdict, completion_id: str) -> Answer:
+        """What was stored, in the form that the request asks for; the values that it held itself are put back."""
+        completion = json.loads(self._completions.load(caller.project, completion_id).body)["completion"]
+        guard, _ = guarded(request, caller)
+        if guard is not None:
+            completion["choices"] = guard.again(completion["choices"])
         headers = {receipts.HEADER: receipts.FROM_STORE, "idempotency-replayed": "true"}
         if not request.stream:
             headers["content-type"] = "application/json"

@@ -3,7 +3,7 @@ nobody trains on it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chatapi import retention
 from chatapi.clock import iso
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from chat.embeddings import EmbeddingsRequest
     from chat.models import Model
-    from chat.optional import Chosen
     from chat.wire import ChatRequest
     from chatapi.verdict import Verdict
 
@@ -41,19 +40,28 @@ def signals(request: ChatRequest | EmbeddingsRequest) -> dict[str, str]:
     return {SIGNALS: HONOURED} if request.data_handling is not None and request.data_handling.gpc else {}
 
 
-def header(model: Model, expires: int | None, chosen: Chosen | None = None) -> str:
-    """The receipt as a header's value. `chosen`: of the optional purposes, where the project has any."""
+class Told(Protocol):
+    """Something more that a receipt says."""
+
+    def header(self) -> str:
+        """In the header, from its `; ` on."""
+
+    def body(self) -> dict[str, Any]:
+        """Fields in the body."""
+
+
+def header(model: Model, expires: int | None, *told: Told) -> str:
+    """The receipt as a header's value. `told`: of the optional purposes, where the project has any, and of what was
+    redacted, where that is demanded."""
     retained = f"content; until={iso(expires)}" if expires else "none"
     training = "yes" if model.training else "no"
     abroad = f"; transfer={model.transfer}" if model.transfer else ""
     kept = f"; processor-retention={model.retention_days}d" if model.retention_days else ""
-    return (
-        f"retained={retained}; processor={model.processor}; region={model.region}; training={training}{abroad}{kept}"
-        + (chosen.header() if chosen else "")
-    )
+    head = f"retained={retained}; processor={model.processor}; region={model.region}; training={training}{abroad}{kept}"
+    return head + "".join(each.header() for each in told)
 
 
-def body(model: Model, expires: int | None, *, gpc: bool | None = None, chosen: Chosen | None = None) -> dict[str, Any]:
+def body(model: Model, expires: int | None, *told: Told, gpc: bool | None = None) -> dict[str, Any]:
     """The receipt as the field `data_handling` of an answer, for callers that cannot read headers."""
     more = {"transfer": model.transfer, "processor_retention_days": model.retention_days}
     signal = {"gpc": HONOURED.partition("; ")[0].removeprefix("gpc="), "sale": False, "sharing": False} if gpc else {}
@@ -65,7 +73,7 @@ def body(model: Model, expires: int | None, *, gpc: bool | None = None, chosen: 
         "region": model.region,
         "training": model.training,
         **{name: value for name, value in more.items() if value},
-        **(chosen.body() if chosen else {}),
+        **{name: value for each in told for name, value in each.body().items()},
     }
 
 

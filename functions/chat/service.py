@@ -17,6 +17,7 @@ from chat.generation import Body, Generation, Transcript
 from chat.models import Model, Registry
 from chat.opening import Breaker, open_first
 from chat.providers.base import Provider, ProviderUnavailable, Stream
+from chat.redaction import guarded
 from chat.replays import Claim
 from chat.stored import Tags, packed
 from chat.wire import ChatRequest
@@ -33,7 +34,8 @@ from chatapi.verdict import Verdict
 
 if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
-    from chat.optional import Chosen, Optional
+    from chat.optional import Optional
+    from chat.redaction.guard import Guard
 
 _KEPT: tuple[str, ...] = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 _KEPT += ("tools", "tool_choice", "response_format")
@@ -52,7 +54,8 @@ class Started(NamedTuple):
 
     `handle` is the right to store, where it was asked for; `receipt` the headers that say what happens to the data;
     `expires` when what is stored ends (POSIX seconds), `ceiling` the seconds it may be kept at most, None for the
-    policy's own term: whoever stores passes it on. `chosen`: what the subject allows, where the project asks.
+    policy's own term: whoever stores passes it on; `told` what else the receipt says. `guard`: redaction is demanded,
+    and what is stored is sealed by it.
     """
 
     model: Model
@@ -62,7 +65,8 @@ class Started(NamedTuple):
     receipt: dict[str, str]
     expires: int | None = None
     ceiling: int | None = None
-    chosen: Chosen | None = None
+    told: tuple[receipts.Told, ...] = ()
+    guard: Guard[Any] | None = None
 
 
 Keep = Callable[[Started, Transcript], None]
@@ -122,9 +126,7 @@ class Chat:
         head: dict[str, Any] = {"id": completion_id(now), "created": int(now), "model": started.model.id}
         extra: dict[str, Any] = {}
         if (asked := request.data_handling) is not None and (asked.receipt or asked.gpc):
-            extra = {
-                "data_handling": receipts.body(started.model, started.expires, gpc=asked.gpc, chosen=started.chosen)
-            }
+            extra = {"data_handling": receipts.body(started.model, started.expires, *started.told, gpc=asked.gpc)}
         if not request.stream:
             headers["content-type"] = "application/json"
             return Answer(headers, iter([answers.whole(generation, head, extra)]))
@@ -164,6 +166,7 @@ class Chat:
         if request.output_tokens > model.context:
             raise BadRequest("The model cannot answer that long.", code="invalid_value", param=_limit_name(request))
         ceiling = receipts.ceiling(request, caller)
+        guard, request = guarded(request, caller)
         prompt_estimate = size // 4
         count = request.choices
         account.cover(prompt_estimate * count, request.output_tokens * count, price_of(model.id))
@@ -175,7 +178,6 @@ class Chat:
         ):
             told = account.allow(subject, (prompt_estimate + request.output_tokens) * count, now)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
-
         chosen = self._optional().ask(caller, subject) if caller.purposes else None
 
         def attempt(candidate: Model) -> Stream:
@@ -188,7 +190,7 @@ class Chat:
             model, stream = open_first(self._candidates(asked, today), attempt, self._breaker, tried.append, param)
         except ApiError as error:
             if tried:
-                error.headers.setdefault(receipts.HEADER, receipts.header(tried[-1], None))
+                error.headers.setdefault(receipts.HEADER, receipts.header(tried[-1], None, *filter(None, (guard,))))
             raise
         finally:
             for candidate in tried:  # it may have read the messages before it refused: that is a disclosure too
@@ -196,6 +198,7 @@ class Chat:
         asked = asked._replace(model=model)
         if request.choices > 1:
             stream = Choices(stream, lambda: self._stream(asked), request.choices)
+        stream = guard.restoring(stream) if guard else stream
 
         def disclose(tokens_in: int, cached: int, tokens_out: int) -> None:
             self._disclosed(asked, tokens_in, cached, tokens_out)
@@ -212,8 +215,9 @@ class Chat:
             disclose=disclose,
         )
         expires = min(expiry(kind, now, ceiling_seconds=ceiling), until or 1 << 62) if handle else None
-        receipt = {receipts.HEADER: receipts.header(model, expires, chosen), **receipts.signals(request), **told}
-        started = Started(model, now, handle, generation, receipt, expires, ceiling, chosen)
+        more = tuple(each for each in (chosen, guard) if each is not None)
+        receipt = {receipts.HEADER: receipts.header(model, expires, *more), **receipts.signals(request), **told}
+        started = Started(model, now, handle, generation, receipt, expires, ceiling, more, guard)
         return started
 
     def subject(self, project: str, user: str | None, safety_identifier: str | None, heir: str | None = None) -> str:
@@ -255,6 +259,8 @@ class Chat:
     def _keep(self, at: Started, head: dict[str, Any], request: ChatRequest, caller: Verdict) -> None:
         assert at.handle
         completion = answers.completion(head, at.generation)
+        if at.guard is not None:
+            request, completion = at.guard.hidden, at.guard.sealed(completion)
         for name in _KEPT:
             completion[name] = getattr(request, name)
         completion["metadata"] = request.metadata or {}

@@ -38,6 +38,10 @@ class StreamOptions(BaseModel):
     include_obfuscation: bool | None = None
 
 
+RedactedKind = Literal["email", "phone", "card", "iban", "ip", "national_id", "credential"]
+RedactedValue = Annotated[str, StringConstraints(min_length=3, max_length=256, pattern=r"\S")]
+
+
 class DataHandling(BaseModel):
     """Ours, in no OpenAI API: what the caller asks of the handling of this request's content. It can only tighten."""
 
@@ -46,6 +50,8 @@ class DataHandling(BaseModel):
     ttl_seconds: Annotated[int, Field(ge=60)] | None = None
     receipt: bool | None = None
     gpc: bool | None = None
+    redact: bool | list[RedactedKind] | None = None
+    redact_values: Annotated[list[RedactedValue], Field(max_length=64)] | None = None
 
 
 class ChatRequest(BaseModel):

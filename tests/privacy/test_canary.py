@@ -49,6 +49,11 @@ class Haul:
         self.exceptions: list[str] = []
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
 
+    def everything(self, outside: bytes = b"") -> bytes:
+        """All of it as bytes, for canaries of a test's own."""
+        self.search()
+        return self._logs.encode() + "\n".join(self.exceptions).encode() + as_bytes([*self.calls]) + outside
+
     def search(self, *, outside: bytes = b"") -> dict[str, list[str]]:
         """place of planting → where it was found."""
         printed = self._output.readouterr()

@@ -12,8 +12,8 @@ from urllib.parse import quote
 class Canary:
     """A planted string and its disguises: UTF-8, base64 at each of its three alignments, hexadecimal, escapes."""
 
-    def __init__(self, name: str) -> None:
-        self.text = f"canary-{name}-Zq7!häh"
+    def __init__(self, name: str, text: str | None = None) -> None:
+        self.text = text or f"canary-{name}-Zq7!häh"
         raw = self.text.encode()
         self._plain = [
             raw,

@@ -56,6 +56,7 @@ class World:
     user_tpm: int = 0
     guardrail: str = ""
     purposes: tuple[str, ...] = ()
+    redact: str = ""
 
     def __post_init__(self) -> None:
         self.rows = MemoryTable(now=self.clock.now)
@@ -109,6 +110,7 @@ class World:
             user_rpm=self.user_rpm,
             user_tpm=self.user_tpm,
             guardrail=self.guardrail,
+            redact=self.redact,
             ratelimit=ratelimit_headers(self.item, now),
             purposes=self.purposes,
         )
@@ -137,7 +139,7 @@ class World:
         """Call a route of responses or conversations; one that is a chat is admitted first."""
         raw = b"" if body is None else json.dumps(body).encode()
         chat = (method, resource) == ("POST", "/v1/responses")
-        verdict = self.admit(len(raw)) if chat else Verdict(PROJECT, "k1", retention=self.retention)
+        verdict = self.admit(len(raw)) if chat else Verdict(PROJECT, "k1", retention=self.retention, redact=self.redact)
         verdict = verdict._replace(scopes=frozenset(scopes), project=project)
         self.account = Account(self.projects, "T", verdict)
         asked = Asked(method, resource, path, query or {}, lambda: raw, 60.0)

@@ -152,9 +152,11 @@ class InProcess:
         for module, name in ROOTS:
             patch.setattr(getattr(importlib.import_module(module), name), "made", None)
 
-    def project(self, scopes: Sequence[str] = SCOPES[:3], **changes: Any) -> tuple[str, str]:
+    def project(self, scopes: Sequence[str] = SCOPES[:3], redact: str = "", **changes: Any) -> tuple[str, str]:
         """A new project: (id, key)."""
-        return self.projects().create("test", Limits(**changes), retention="history", region=REGION, scopes=scopes)
+        return self.projects().create(
+            "test", Limits(**changes), retention="history", redact=redact, region=REGION, scopes=scopes
+        )
 
     def projects(self) -> Projects:
         """The operators' side of the Projects table."""

@@ -50,7 +50,10 @@ class Responses:
             assert at.handle
             response["service_tier"] = at.generation.served.tier or "default"
             answering.settle(transcript.finish, usage_of(at.generation.usage()), self._clock.now())
-            self._history.keep(at.handle, request, answering.response, own, context, at.now, at.expires)
+            kept, given_items = answering.response, own
+            if at.guard is not None:
+                kept, given_items = at.guard.sealed(kept), at.guard.sealed(given_items)
+            self._history.keep(at.handle, request, kept, given_items, context, at.now, at.expires)
 
         try:
             started = self._chat.start(
@@ -70,9 +73,7 @@ class Responses:
         generation, headers = started.generation, started.receipt
         response = skeleton(request, PREFIX + family.token(0), int(started.now))
         if (handling := request.data_handling) is not None and (handling.receipt or handling.gpc):
-            response["data_handling"] = receipts.body(
-                started.model, started.expires, gpc=handling.gpc, chosen=started.chosen
-            )
+            response["data_handling"] = receipts.body(started.model, started.expires, *started.told, gpc=handling.gpc)
         padded = request.stream_options is not None and request.stream_options.include_obfuscation is True
         answering = Answering(response, lambda: family.token(next(numbers)), padded=padded)
         if request.stream:

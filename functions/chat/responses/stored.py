@@ -113,9 +113,10 @@ class StoredConversations:
         now = self._clock.now()
         family = Family.new(now)
         until = expiry("conversation", now, ceiling_seconds=retention.seconds(caller.retention))
+        items = _named(body.items or [], family, caller)
         made = self._conversations.create(handle, PREFIX + family.token(0), dict(body.metadata or {}), now, until)
-        if body.items:
-            self._conversations.add(made, handle, _named(body.items, family))
+        if items:
+            self._conversations.add(made, handle, items)
         return made.wire()
 
     def retrieve(self, project: str, conversation: str) -> dict[str, Any]:
@@ -137,7 +138,7 @@ class StoredConversations:
         """Add items; they are the named person's, else of whom the conversation is."""
         _may_store(caller)
         shared = self._conversations.find(caller.project, conversation)
-        items = _named(body.items, Family.new(self._clock.now()))
+        items = _named(body.items, Family.new(self._clock.now()), caller)
         self._conversations.add(shared, self._writer(caller, body, shared), items)
         return listed(items, more=False)
 
@@ -172,8 +173,14 @@ def _may_store(caller: Verdict) -> None:
         raise RetentionNotPermitted("conversation")
 
 
-def _named(items: list[Any], family: Family) -> list[Item]:
-    return [{**item, "id": item_id(item, family.token(number))} for number, item in enumerate(map(full, items), 1)]
+def _named(items: list[Any], family: Family, caller: Verdict) -> list[Item]:
+    """The items as they are stored: redacted, where project or key demand that."""
+    made = [{**item, "id": item_id(item, family.token(number))} for number, item in enumerate(map(full, items), 1)]
+    if not caller.redact:
+        return made
+    from chat.redaction.storing import redacted_items
+
+    return redacted_items(made, caller.redact)
 
 
 def listed(data: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:

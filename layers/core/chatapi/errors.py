@@ -10,6 +10,7 @@
     ├── RequestTooLarge           413     invalid_request_error  request_too_large
     ├── RateLimited               429     rate_limit_error       rate_limit_exceeded, insufficient_quota
     ├── InternalError             500     server_error           internal_error
+    │   └── RedactionFailed       500     server_error           redaction_failed
     └── Unavailable               503     server_error           service_unavailable
         ├── StoreFailed           503     server_error           store_failed
         └── ModelMisconfigured    503     server_error           model_misconfigured
@@ -162,6 +163,16 @@ class RateLimited(ApiError):
 
 class InternalError(ApiError):
     """500: a fault of ours."""
+
+
+class RedactionFailed(InternalError):
+    """500: redaction is demanded and did not work (docs/redaction.md). It would not work again, so clients are told not
+    to retry by themselves."""
+
+    code = "redaction_failed"
+
+    def __init__(self, message: str = "The request could not be redacted, so nothing was sent to a provider.") -> None:
+        super().__init__(message, headers={"x-should-retry": "false"})
 
 
 class Unavailable(ApiError):

@@ -2,6 +2,7 @@
 
 scopes  ⊆ the maker's        models, CIDR ranges: where the maker has a list, each entry within it
 expires ≤ the maker's        retention: a ceiling of the maker's holds for what it makes
+redact ⊇ the maker's
 rpm, tpm, spend ≤ the maker's, where the maker has limits of its own
 """
 
@@ -11,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from chatapi.redaction import kinds_of
 from chatapi.retention import tightest
 
 MAX_ENTRIES = 8
@@ -23,7 +25,8 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/\-]{0,63}")
 @dataclass(frozen=True)
 class Grant:
     """What a key opens. None: no restriction of that kind by the key. `expires` in POSIX seconds; `rpm` and `tpm` are
-    requests and tokens a minute, `spend` micro-USD a month, all on top of the project's."""
+    requests and tokens a minute, `spend` micro-USD a month, `redact` a demand (chatapi/redaction.py), all on top of the
+    project's."""
 
     scopes: tuple[str, ...]
     expires: int | None = None
@@ -33,6 +36,7 @@ class Grant:
     rpm: int | None = None
     tpm: int | None = None
     spend: int | None = None
+    redact: str | None = None
 
     def within(self, maker: Grant) -> Grant:
         """This grant with the maker's restriction wherever it has none of its own. `wider` still has to be asked."""
@@ -45,6 +49,7 @@ class Grant:
             rpm=maker.rpm if self.rpm is None else self.rpm,
             tpm=maker.tpm if self.tpm is None else self.tpm,
             spend=maker.spend if self.spend is None else self.spend,
+            redact=maker.redact if self.redact is None else self.redact,
         )
 
     def wider(self, maker: Grant) -> str | None:
@@ -59,7 +64,9 @@ class Grant:
             return "retention"
         if maker.cidrs is not None and (self.cidrs is None or not _covered(self.cidrs, maker.cidrs)):
             return "cidrs"
-        return next((name for name in _LIMITS if _more(getattr(self, name), getattr(maker, name))), None)
+        exceeded = [name for name in _LIMITS if _more(getattr(self, name), getattr(maker, name))]
+        exceeded += [] if kinds_of(maker.redact or "") <= kinds_of(self.redact or "") else ["redact"]
+        return exceeded[0] if exceeded else None
 
 
 def _more(mine: int | None, its: int | None) -> bool:

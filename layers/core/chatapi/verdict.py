@@ -34,7 +34,8 @@ class Verdict(NamedTuple):
     `key`: the ARN of the KMS key that the project brought, None where it brought none.
     `purposes`: the optional purposes that some data subject of the project has allowed; whoever acts for one asks for
     the subject's own choice, and for no other it may (docs/choices.md).
-    `guardrail`: a name of policy/guardrails.toml under which the project's chats are, or empty."""
+    `guardrail`: a name of policy/guardrails.toml under which the project's chats are, or empty.
+    `redact`: what project and key together demand to be redacted (chatapi/redaction.py)."""
 
     project: str
     kid: str
@@ -54,6 +55,7 @@ class Verdict(NamedTuple):
     key: str | None = None
     purposes: tuple[str, ...] = ()
     guardrail: str = ""
+    redact: str = ""
 
     def to_context(self) -> dict[str, str]:
         """The flat context. Rate limit headers keep their own names behind `rl.`."""
@@ -75,6 +77,7 @@ class Verdict(NamedTuple):
             "key": self.key or "",
             "purposes": " ".join(self.purposes),
             "guardrail": self.guardrail,
+            "redact": self.redact,
         }
         out.update({"rl." + name.removeprefix("x-ratelimit-"): value for name, value in self.ratelimit.items()})
         return out
@@ -101,4 +104,5 @@ class Verdict(NamedTuple):
             key=context["key"] or None,
             purposes=tuple(context["purposes"].split()),
             guardrail=context["guardrail"],
+            redact=context["redact"],
         )

@@ -27,6 +27,7 @@ grants = st.builds(
     rpm=st.none() | st.integers(1, 3),
     tpm=st.none() | st.integers(1, 3),
     spend=st.none() | st.integers(1, 3),
+    redact=st.sampled_from([None, "email", "card email", "all"]),
 )
 
 
@@ -53,7 +54,9 @@ def test_a_key_may_make_its_like(grant: Grant) -> None:
     assert Grant(grant.scopes).within(grant) == grant
 
 
-@given(maker=grants, field=st.sampled_from(["expires", "models", "retention", "cidrs", "rpm", "tpm", "spend"]))
+@given(
+    maker=grants, field=st.sampled_from(["expires", "models", "retention", "cidrs", "rpm", "tpm", "spend", "redact"])
+)
 def test_to_have_no_restriction_is_wider_than_any(maker: Grant, field: str) -> None:
     assume(getattr(maker, field) is not None)
     free: dict[str, Any] = {**vars(maker), field: None}

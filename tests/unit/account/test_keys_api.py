@@ -20,7 +20,7 @@ def test_a_key_is_created_shown_once_and_kept_as_a_hash(api: Api) -> None:
     api.clock.advance(1)
     # when a key with every field is made
     fields = {"models": ["a", "b"], "retention": "none", "cidrs": ["10.0.0.0/8", "2001:DB8::/32"]}
-    fields |= {"rpm": 5, "spend": 2_000_000}
+    fields |= {"rpm": 5, "spend": 2_000_000, "redact": ["card", "email"]}
     made = api.made(name="ci ✓", scopes=["history", "chat"], expires_at=api.now + DAY, **fields)
     # then the answer names it, with the secret
     secret = made.pop("key")
@@ -38,6 +38,7 @@ def test_a_key_is_created_shown_once_and_kept_as_a_hash(api: Api) -> None:
         "rpm": 5,
         "tpm": None,
         "spend": 2_000_000,
+        "redact": ["email", "card"],
         "last_used_on": None,
         "revoked_at": None,
         "revoked_reason": None,
@@ -64,6 +65,8 @@ def test_a_key_is_created_shown_once_and_kept_as_a_hash(api: Api) -> None:
         ({"rpm": 5}, {"rpm": 6}, "rpm"),
         ({"tpm": 5}, {"tpm": 6}, "tpm"),
         ({"spend": 5}, {"spend": 6}, "spend"),
+        ({"redact": "email card"}, {"redact": ["email", "phone"]}, "redact"),
+        ({"redact": "all"}, {"redact": ["email"]}, "redact"),
     ],
 )
 def test_a_key_grants_no_more_than_its_maker(

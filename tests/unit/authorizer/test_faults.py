@@ -68,6 +68,10 @@ def test_a_key_that_was_just_seen_chats_unstored_and_reserves_nothing(capsys: py
     assert house.ask(**MODELS).retention == "none"
 
 
+def test_what_is_to_be_redacted_is_so_without_the_store_as_well() -> None:
+    assert House(red="email", key={"rd": "card"}).ask().redact == "email card"
+
+
 @pytest.mark.parametrize(
     "request_",
     [

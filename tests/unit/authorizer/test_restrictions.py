@@ -10,14 +10,17 @@ import pytest
 
 from authorizer.service import Authorizer
 from chatapi.clock import FixedClock
+from chatapi.redaction import kinds_of
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, OK, Verdict
 from tests.support.fake_projects import FakeProjects
 from tests.support.transformed import ROOT
 from tests.unit.authorizer.test_decide import CHAT, KEY, MINT, PEPPER, project
 
 
-def decide(source_ip: str | None = None, ret: str = "history", scopes: tuple[str, ...] = (), **fields: Any) -> Verdict:
-    item = project(ret=ret)
+def decide(
+    source_ip: str | None = None, ret: str = "history", scopes: tuple[str, ...] = (), red: str = "", **fields: Any
+) -> Verdict:
+    item = project(ret=ret, **({"red": red} if red else {}))
     item["k_k1"].update(fields, **({"s": list(scopes)} if scopes else {}))
     store = FakeProjects(item)
     service = Authorizer(store, table="T", mint=lambda: MINT, pepper=lambda: PEPPER, clock=FixedClock())
@@ -25,6 +28,22 @@ def decide(source_ip: str | None = None, ret: str = "history", scopes: tuple[str
     assert len(store.calls) == 1  # restrictions cost no further call
     assert Verdict.from_context(verdict.to_context()) == verdict
     return verdict
+
+
+@pytest.mark.parametrize(
+    ("of_project", "of_key", "kinds"),
+    [
+        ({}, {}, ""),
+        ({"red": "email"}, {}, "email"),
+        ({}, {"rd": "card"}, "card"),
+        ({"red": "email"}, {"rd": "card"}, "email card"),
+        ({"red": "all"}, {"rd": "card"}, "all"),
+    ],
+)
+def test_what_project_and_key_demand_to_be_redacted_adds_up(
+    of_project: dict[str, Any], of_key: dict[str, Any], kinds: str
+) -> None:
+    assert kinds_of(decide(**of_project, **of_key).redact) == kinds_of(kinds)
 
 
 def test_a_key_without_restrictions_has_what_the_project_has() -> None:

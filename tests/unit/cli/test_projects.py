@@ -16,6 +16,7 @@ from chatapi.clock import FixedClock, SystemClock
 from chatapi.grants import Grant
 from chatapi.keys import check_key
 from chatapi.store.items import MemoryTable
+from chatapi.store.project_states import ProjectStates, shown
 from chatapi.store.projects import MAX_KEYS, Limits, ProjectError, Projects
 from chatapi_cli.target import TargetError
 from tests.support.fake_projects import FakeProjects
@@ -81,6 +82,27 @@ def test_a_project_is_created_with_its_limits_and_a_key_that_opens_it(target: Fa
 
 def test_retention_is_none_unless_told(target: FakeTarget) -> None:
     assert target.table.rows["p#" + created()["project_id"], None]["ret"] == "none"
+
+
+def test_what_is_redacted_is_set_for_a_project_and_for_a_key(target: FakeTarget) -> None:
+    # given a project and a key that demand something, each in its own words
+    project = created("--redact", "card,email")["project_id"]
+    row = "p#" + project, None
+    assert target.table.rows[row]["red"] == "email card"
+    assert run("keys", "create", project, "--redact", "all", "--name", "k").exit_code == 0
+    (key,) = (k for k in json.loads(run("keys", "list", project, "--json").output) if k["name"] == "k")
+    assert key["redact"] == "all"
+    assert "redact all  k" in run("keys", "list", project).output
+    # then it can be changed and taken away, and stays where it is not given
+    states = ProjectStates(target.table, FixedClock())
+    for given, kept in ((None, "email card"), ("all", "all"), ("none", "none")):
+        states.update(project, {}, name=None, retention=None, redact=given)
+        assert shown(states.get(project))["redact"] == kept
+    # and what is no kind is refused
+    with pytest.raises(ProjectError):
+        states.update(project, {}, name=None, retention=None, redact="names")
+    assert run("keys", "create", project, "--redact", "names").exit_code != 0
+    assert "red" not in target.table.rows["p#" + created()["project_id"], None]
 
 
 def test_keys_are_added_listed_rotated_and_revoked(target: FakeTarget) -> None:

@@ -15,7 +15,7 @@ from chatapi.clock import Clock
 from chatapi.limits.admission import project_key
 from chatapi.store.items import Change, Collision, Item, Table
 from chatapi.store.project_limits import Limits
-from chatapi.store.projects import ProjectError
+from chatapi.store.projects import ProjectError, demanded
 
 ACTIVE, SUSPENDED, CLOSING, CLOSED = "A", "S", "X", "C"
 STATES = {ACTIVE: "active", SUSPENDED: "suspended", CLOSING: "closing", CLOSED: "closed"}
@@ -52,10 +52,11 @@ class ProjectStates:
         *,
         name: str | None,
         retention: str | None,
+        redact: str | None = None,
         guardrail: str | None = None,
     ) -> None:
-        """Other limits, name, retention or guardrail (empty: none); what is not given stays. ProjectError where the
-        whole would be no limits, or nobody knows the guardrail."""
+        """Other limits, name, retention, redaction or guardrail (empty: none); what is not given stays. ProjectError
+        where the whole would be no limits, or nobody knows the guardrail or a kind of what is redacted."""
         item = self.get(project)
         stands = {field: item[field] for field in vars(Limits()) if field in item}
         try:
@@ -68,7 +69,10 @@ class ProjectStates:
             raise ProjectError("policy/guardrails.toml has no such guardrail")
         given = {"name": name, "ret": retention, "guard": guardrail}
         put = {**whole, **{field: value for field, value in given.items() if value is not None}}
-        gone = [field for field in ("lease", "urpm", "utpm") if field in item and field not in whole]
+        demand = None if redact is None else demanded(redact)
+        put |= {"red": demand} if demand else {}
+        gone = ["red"] if demand == "" and "red" in item else []
+        gone += [field for field in ("lease", "urpm", "utpm") if field in item and field not in whole]
         self._change(project, Change(put=put, drop=gone, expect={"kind": "project", "st": _OPEN}))
 
     def begin_closing(self, project: str) -> None:
@@ -112,4 +116,5 @@ def shown(item: Item) -> dict[str, Any]:
     rest = {"name": item.get("name"), "state": STATES[item["st"]], "created": item["created"], "retention": item["ret"]}
     if item.get("guard"):
         rest["guardrail"] = item["guard"]
+    rest["redact"] = item.get("red") or "none"
     return {"project_id": item["pk"][2:], **rest, "region": item["region"], "keys": keys, **limits}

@@ -18,6 +18,7 @@ from chatapi.ids import project_id, random62
 from chatapi.keys import SCOPES, hash_key, mint_key
 from chatapi.limits.admission import project_key
 from chatapi.limits.windows import NO_LIMIT
+from chatapi.redaction import KINDS, demand_of
 from chatapi.retention import is_ceiling
 from chatapi.store.items import Change, Collision, Item, Table
 from chatapi.store.project_limits import Limits as Limits  # noqa: PLC0414 - its readers find it here
@@ -103,12 +104,14 @@ class Projects:
         limits: Limits,
         *,
         retention: str = "none",
+        redact: str = "",
         region: str,
         scopes: Sequence[str] = SCOPES[:3],
     ) -> tuple[str, str]:
         """A new project with one key: (project id, key). The key is shown this once and never stored."""
         if not is_ceiling(retention):
             raise ProjectError("retention is none, history or history:DAYS")
+        demand = demanded(redact)
         try:
             kept = limits.checked()
         except ValueError as error:
@@ -125,6 +128,7 @@ class Projects:
                 "ret": retention,
                 "region": region,
                 "k_k1": field,
+                **({"red": demand} if demand else {}),
                 **kept,
             }
             try:
@@ -257,8 +261,17 @@ class Projects:
         return item
 
 
+def demanded(redact: str) -> str:
+    """A demand for redaction as it is kept: kinds with spaces or commas between, `all`, or `none` or "" for nothing.
+    ProjectError for what is no kind."""
+    try:
+        return "" if redact == "none" else demand_of(redact.replace(",", " ").split())
+    except ValueError:
+        raise ProjectError("redact is all, none or some of " + ", ".join(KINDS)) from None
+
+
 def _checked(grant: Grant, name: str) -> dict[str, Any]:
-    """A grant as it is kept: e, s, and only where given n, m, r, ip. ProjectError where a value is none."""
+    """A grant as it is kept: e, s, and only where given n, m, r, rd, ip. ProjectError where a value is none."""
     if not grant.scopes or not set(grant.scopes) <= set(SCOPES):
         raise ProjectError("scopes are " + ", ".join(SCOPES))
     if not is_key_name(name):
@@ -282,6 +295,7 @@ def _checked(grant: Grant, name: str) -> dict[str, Any]:
         "s": [scope for scope in SCOPES if scope in grant.scopes],
     }
     optional = {"n": name, "m": sorted(set(grant.models or ())), "r": grant.retention, "ip": cidrs, "l": own}
+    optional["rd"] = demanded(grant.redact or "")
     return field | {short: value for short, value in optional.items() if value}
 
 
@@ -291,6 +305,7 @@ def _grant(field: dict[str, Any]) -> Grant:
         expires=None if field["e"] == NEVER else field["e"],
         models=tuple(field["m"]) if "m" in field else None,
         retention=field.get("r"),
+        redact=field.get("rd"),
         cidrs=tuple(field["ip"]) if "ip" in field else None,
         rpm=field.get("l", {}).get("rpm"),
         tpm=field.get("l", {}).get("tpm"),

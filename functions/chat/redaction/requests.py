@@ -1,0 +1,184 @@
+"""Every text of a request that goes to a provider, in one walk: to gather them, and to put others in their place.
+
+What holds no text that can be read (images, audio, files, token arrays) is refused where redaction is demanded, and so
+is what answers in a form that cannot be restored (log probabilities of a placeholder's letters, speech). A name must
+stay what it is, so one that holds a value is refused as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chat.wire import ChatRequest
+from chatapi.errors import BadRequest
+
+if TYPE_CHECKING:
+    from chat.embeddings import EmbeddingsRequest
+
+Change = Callable[[str], str]
+
+
+def not_possible(param: str) -> BadRequest:
+    """The refusal: nothing is sent."""
+    return BadRequest(
+        "Redaction is demanded, and this cannot be redacted, so nothing was sent.",
+        code="redaction_not_possible",
+        param=param,
+    )
+
+
+def chat_texts(request: ChatRequest) -> list[str]:
+    """All texts of the request, those that are JSON also as they are written. BadRequest for what cannot be read."""
+    gathered: list[str] = []
+
+    def gather(text: str) -> str:
+        gathered.append(text)
+        return text
+
+    rewritten(request, Walk(gather, gather))
+    return gathered
+
+
+def rewritten(request: ChatRequest, walk: Walk) -> ChatRequest:
+    """The request with its texts changed. BadRequest `redaction_not_possible` that names what cannot be."""
+    if request.logprobs or request.top_logprobs:
+        raise not_possible("logprobs")
+    if request.audio is not None or "audio" in (request.modalities or ()):
+        raise not_possible("modalities")
+    changed: dict[str, Any] = {
+        "messages": [_message(walk, message, f"messages[{index}]") for index, message in enumerate(request.messages)]
+    }
+    if request.tools:
+        changed["tools"] = [_tool(walk, tool, f"tools[{index}]") for index, tool in enumerate(request.tools)]
+    if request.response_format is not None:
+        changed["response_format"] = _response_format(walk, request.response_format)
+    if request.stop is not None:
+        stop = request.stop
+        changed["stop"] = walk.change(stop) if isinstance(stop, str) else [walk.change(each) for each in stop]
+    if request.prediction is not None:
+        changed["prediction"] = _prediction(walk, request.prediction)
+    return request.model_copy(update=changed)
+
+
+def embedding_texts(request: EmbeddingsRequest) -> list[str]:
+    """The texts to embed. BadRequest for tokens: what they spell is the model's to know."""
+    inputs = request.inputs
+    texts = [each for each in inputs if isinstance(each, str)]
+    if len(texts) != len(inputs):
+        raise not_possible("input")
+    return texts
+
+
+class Walk(NamedTuple):
+    """How texts are changed; `seen` is shown the JSON that is changed from within, as it is written: what the names of
+    its fields tell of their values is seen there alone."""
+
+    change: Change
+    seen: Change | None = None
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with its strings changed, those of its keys too, and numbers, which then become strings."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.change(name): self.value(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.value(each) for each in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            written = json.dumps(value)
+            changed = self.change(written)
+            return value if changed == written else changed
+        return value
+
+    def text(self, text: str) -> str:
+        """A text. Where all of it is JSON with escapes in it, what they spell is changed: `\\u0040` is an @."""
+        return self.json(text) if "\\" in text and text.lstrip()[:1] in ("{", "[", '"') else self.change(text)
+
+    def json(self, text: str) -> str:
+        """JSON text, as a tool's arguments are, changed within its strings and numbers, so that it stays JSON. What is
+        no JSON is a text."""
+        if self.seen:
+            self.seen(text)
+        doubled: list[bool] = []
+
+        def of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            made = dict(pairs)
+            if len(made) != len(pairs):
+                doubled.append(True)
+            return made
+
+        try:
+            value = json.loads(text, object_pairs_hook=of)
+            changed = self.value(value)
+        except (ValueError, RecursionError):
+            return self.change(text)
+        return json.dumps(changed, ensure_ascii=False) if doubled or changed != value else self.change(text)
+
+    def same(self, name: str, at: str) -> str:
+        """A name, which cannot be changed. BadRequest where it would have to be."""
+        if self.change(name) != name:
+            raise not_possible(at)
+        return name
+
+
+def _message(walk: Walk, message: Any, at: str) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in message.items():
+        if value is None or name == "role":
+            out[name] = value
+        elif name == "content":
+            out[name] = walk.text(value) if isinstance(value, str) else _contents(walk, value, at)
+        elif name == "tool_calls":
+            out[name] = [_call(walk, call, f"{at}.tool_calls[{index}]") for index, call in enumerate(value)]
+        elif name == "name":
+            out[name] = walk.same(value, f"{at}.name")
+        else:
+            out[name] = walk.change(value)  # a refusal, the id of a call
+    return out
+
+
+def _contents(walk: Walk, content: list[Any], at: str) -> list[dict[str, Any]]:
+    out = []
+    for index, part in enumerate(content):
+        if part["type"] not in ("text", "refusal"):
+            raise not_possible(f"{at}.content[{index}]")
+        out.append({name: value if name == "type" else walk.value(value) for name, value in part.items()})
+    return out
+
+
+def _call(walk: Walk, call: Any, at: str) -> dict[str, Any]:
+    function = call["function"]
+    name = walk.same(function["name"], f"{at}.function.name")
+    return {
+        **call,
+        "id": walk.change(call["id"]),
+        "function": {"name": name, "arguments": walk.json(function["arguments"])},
+    }
+
+
+def _tool(walk: Walk, tool: Any, at: str) -> dict[str, Any]:
+    function = dict(tool["function"])
+    walk.same(function["name"], f"{at}.function.name")
+    return {**tool, "function": _described(walk, function, "parameters")}
+
+
+def _response_format(walk: Walk, wanted: Any) -> dict[str, Any]:
+    if wanted["type"] != "json_schema":
+        return dict(wanted)
+    schema = dict(wanted["json_schema"])
+    walk.same(schema["name"], "response_format.json_schema.name")
+    return {**wanted, "json_schema": _described(walk, schema, "schema")}
+
+
+def _described(walk: Walk, described: dict[str, Any], schema: str) -> dict[str, Any]:
+    changed = {name: walk.value(described[name]) for name in ("description", schema) if described.get(name) is not None}
+    return {**described, **changed}
+
+
+def _prediction(walk: Walk, prediction: dict[str, Any]) -> dict[str, Any]:
+    content = prediction.get("content")
+    if isinstance(content, list) and not all(isinstance(p, dict) and p.get("type") == "text" for p in content):
+        raise not_possible("prediction")
+    return {name: value if name == "type" else walk.value(value) for name, value in prediction.items()}

@@ -1,0 +1,71 @@
+"""What is stored under redaction: no value, and nothing to restore one from. The map ends with its request."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, TypeVar
+
+from chat.redaction.detect import Detector
+from chat.redaction.placeholders import Placeholders, TooManyValues
+from chat.redaction.requests import Walk, not_possible
+from chatapi.errors import ApiError, RedactionFailed
+from chatapi.logs import log_error
+from chatapi.redaction import kinds_of
+
+T = TypeVar("T")
+_NOT_TEXT = frozenset(
+    "id call_id item_id type role status object model name previous_response_id service_tier".split()  # noqa: SIM905
+)
+_SCHEMAS = frozenset({"tools", "text"})
+"""Of what is stored, `_NOT_TEXT` are ids and words of the API; in schemas any field may be named so."""
+
+
+def stored_form(value: T, walk: Walk) -> T:
+    """A JSON value of what is stored with its texts changed; ids, names and the caller's `metadata` stay."""
+
+    def of(each: Any) -> Any:
+        if isinstance(each, dict):
+            return {name: field(name, inner) for name, inner in each.items()}
+        if isinstance(each, list):
+            return [of(inner) for inner in each]
+        return walk.json(each) if isinstance(each, str) else each
+
+    def field(name: str, inner: Any) -> Any:
+        if name in _SCHEMAS and not isinstance(inner, str):
+            return walk.value(inner)
+        kept = name == "metadata" or (name in _NOT_TEXT and isinstance(inner, str))
+        return inner if kept else of(inner)
+
+    changed: T = of(value)
+    return changed
+
+
+def redacted_items(items: list[dict[str, Any]], demand: str) -> list[dict[str, Any]]:
+    """Items that are put into a conversation by themselves, as they are stored. Their placeholders have a series of
+    their own, since nobody reads here what else the conversation holds. BadRequest `redaction_not_possible` for images
+    and files, RedactionFailed whatever else is the matter."""
+    for index, item in enumerate(items):
+        content = item.get("content", item.get("output"))
+        for at, part in enumerate(content if isinstance(content, list) else ()):
+            if part["type"] in ("input_image", "input_file"):
+                raise not_possible(f"items[{index}].content[{at}]")
+    crowded = False
+    try:
+        texts: list[str] = []
+
+        def gather(text: str) -> str:
+            texts.append(text)
+            return text
+
+        stored_form(items, Walk(gather, gather))
+        placeholders = Placeholders(Detector(kinds_of(demand)), texts, series=int.from_bytes(os.urandom(3)) + 2)
+        return stored_form(items, Walk(placeholders.hide))
+    except ApiError:
+        raise
+    except TooManyValues:
+        crowded = True
+    except Exception as error:  # noqa: BLE001 - whatever it was, nothing is stored
+        log_error("redaction_failed", error, function="chat")
+    if crowded:
+        raise not_possible("items")
+    raise RedactionFailed("The items could not be redacted, so nothing was stored.")

@@ -1,0 +1,130 @@
+"""Redaction on the other surfaces: responses with what they build on, and embeddings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chat.embeddings import embed
+from chat.providers.base import Finish, Text, ToolArguments, ToolStart, Usage, Vectors
+from chat.providers.scripted import answer
+from chatapi.errors import BadRequest
+from tests.support.chat_world import World, events, whole
+from tests.support.embedding_model import EMBEDDER, offer
+
+MAIL, PHONE = "jane@example.com", "+14155552671"
+ON = {"redact": True, "receipt": True}
+TOOL = {"type": "function", "name": "f", "parameters": {"properties": {"name": {"default": {"id": MAIL}}}}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_and_its_calls_are_restored(stream: bool) -> None:
+    world = World()
+    call = ToolStart(0, "c", "f"), ToolArguments(0, '{"to": "<EMAIL_1>"}')
+    world.provider.add((Text("Mail <EM"), Text("AIL_1>"), *call, Finish("tool_calls"), Usage(3, 2)))
+    made = world.respond(
+        input=f"I am {MAIL}", instructions=f"Serve {MAIL}", tools=[TOOL], stream=stream, data_handling=ON
+    )
+    said = events(made)[-1]["response"] if stream else whole(made)
+    assert MAIL not in json.dumps([world.provider.calls[0].messages, world.provider.calls[0].tools])
+    message, called = said["output"]
+    assert message["content"][0]["text"] == f"Mail {MAIL}"
+    assert json.loads(called["arguments"]) == {"to": MAIL}
+    assert said["data_handling"]["redaction"]["values"] == {"email": 1}
+    assert made.headers["data-handling"].endswith("redacted=email:1")
+
+
+def test_what_is_stored_has_placeholders_and_what_builds_on_it_has_others() -> None:
+    # given a stored response
+    world = World()
+    world.provider.add(answer("Mail <EMAIL_1>", f" or {PHONE}"), answer("<EMAIL_1> is not <EMAIL_1_s2>"))
+    asked = {
+        "store": True,
+        "instructions": f"For {MAIL}",
+        "tools": [TOOL],
+        "metadata": {"a": MAIL},
+        "data_handling": ON,
+    }
+    first = whole(world.respond(input=[{"role": "user", "content": f"I am {MAIL}"}], **asked))
+    assert first["output"][0]["content"][0]["text"] == f"Mail {MAIL} or {PHONE}"
+    # then it lies there without the values, ids and labels as they were
+    stored = whole(world.call("GET", "/v1/responses/{id}", id=first["id"]))
+    assert stored["output"][0]["content"][0]["text"] == "Mail <EMAIL_1> or <PHONE_1>"
+    assert stored["instructions"] == "For <EMAIL_1>"
+    assert MAIL not in json.dumps({**stored, "metadata": None})
+    assert (stored["id"], stored["metadata"]) == (first["id"], {"a": MAIL})
+    assert stored["output"][0]["id"] == first["output"][0]["id"]
+    items = whole(world.call("GET", "/v1/responses/{id}/input_items", id=first["id"]))["data"]
+    assert items[0]["content"][0]["text"] == "I am <EMAIL_1>"
+    # when another response builds on it, with a value of its own
+    again = whole(
+        world.respond(input="And b@x.de?", previous_response_id=first["id"], data_handling={"redact": ["email"]})
+    )
+    # then the older placeholder is a text like any other, and is not taken for the new value
+    assert "b@x.de" not in json.dumps(world.provider.calls[1].messages)
+    assert again["output"][0]["content"][0]["text"] == "<EMAIL_1> is not b@x.de"
+
+
+def test_history_that_was_stored_without_redaction_is_hidden_as_well() -> None:
+    world = World()
+    world.provider.add(answer(f"Hello {MAIL}"), answer("Fine."))
+    first = whole(world.respond(input=PHONE, store=True))
+    world.redact = "all"
+    whole(world.respond(input="Go on.", previous_response_id=first["id"]))
+    messages = json.dumps(world.provider.calls[1].messages)
+    assert MAIL not in messages
+    assert PHONE not in messages
+
+
+def test_an_image_in_a_response_is_refused_by_the_name_of_that_surface() -> None:
+    world = World(redact="all")
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
+    with pytest.raises(BadRequest) as refused:
+        world.respond(input=[{"role": "user", "content": [image]}])
+    assert refused.value.param == "input"
+    assert world.provider.calls == []
+
+
+def test_items_that_are_put_into_a_conversation_are_redacted_where_the_project_demands_it() -> None:
+    world = World(redact="email")
+    items = [{"role": "user", "content": f"I am {MAIL}"}]
+    items += [{"type": "function_call", "call_id": "c", "name": "f", "arguments": json.dumps({"to": MAIL})}]
+    made = whole(world.call("POST", "/v1/conversations", {"items": items}))
+    added = whole(world.call("POST", "/v1/conversations/{id}/items", {"items": items}, id=made["id"]))
+    said = added["data"][0]["content"][0]["text"]
+    assert said.startswith("I am <EMAIL_1_s")
+    assert json.loads(added["data"][1]["arguments"]) == {"to": said.removeprefix("I am ")}
+    kept = whole(world.call("GET", "/v1/conversations/{id}/items", id=made["id"]))
+    assert len(kept["data"]) == 4
+    assert MAIL not in json.dumps(kept)
+    # and what cannot be read is not taken
+    image = {"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,AA=="}]}
+    with pytest.raises(BadRequest) as refused:
+        world.call("POST", "/v1/conversations/{id}/items", {"items": [image]}, id=made["id"])
+    assert (refused.value.code, refused.value.param) == ("redaction_not_possible", "items[0].content[0]")
+
+
+def test_texts_to_embed_have_placeholders_without_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch)
+    world = World()
+    vectors: Any = Vectors(())
+    world.provider.add(*[(vectors, Finish("stop"), Usage(3, 0))] * 2)
+
+    def ask(inputs: Any) -> tuple[Any, ...]:
+        body = {"model": EMBEDDER, "input": inputs, "data_handling": ON}
+        raw = json.dumps(body).encode()
+        from chat.accounting import Account
+
+        verdict = world.admit(len(raw))
+        made = embed(world.chat, raw, verdict, Account(world.projects, "T", verdict, records="R"), 60.0)
+        assert "redacted=email" in made.headers["data-handling"]
+        return world.provider.embedded[-1].inputs
+
+    assert ask([f"I am {MAIL}", "b@x.de"]) == ("I am <EMAIL>", "<EMAIL>")
+    assert ask(f"I am {MAIL}") == ("I am <EMAIL>",)
+    with pytest.raises(BadRequest) as refused:
+        ask([1, 2])
+    assert (refused.value.code, refused.value.param) == ("redaction_not_possible", "input")
+    assert len(world.provider.embedded) == 2
