@@ -50,7 +50,7 @@ class Account:
         model's: by it the chat is settled."""
         self._price = price or self._price
         tokens = max(0, prompt_estimate + output_tokens - self.reserved)
-        spend = max(0, self._price.cost(prompt_estimate, 0, output_tokens) - self.spend)
+        spend = max(0, self._price.cost(prompt_estimate, 0, output_tokens, prompt_estimate) - self.spend)
         if self.settled or not (tokens or spend):
             return
         verdict = self._verdict
@@ -97,8 +97,8 @@ class Account:
             headers={"retry-after": "30"},
         )
 
-    def settle(self, tokens_in: int, tokens_out: int = 0, cached: int = 0) -> None:
-        """Give back or debit the difference and free the slot. `cached` is a part of `tokens_in`.
+    def settle(self, tokens_in: int, tokens_out: int = 0, cached: int = 0, written: int = 0) -> None:
+        """Give back or debit the difference and free the slot. `cached` and `written` are parts of `tokens_in`.
 
         Never raises: the answer is already made, and a slot that stays behind heals by its deadline; the fault is
         logged for the alarm.
@@ -110,7 +110,7 @@ class Account:
             self._allowance.settle(tokens_in + tokens_out)
         verdict = self._verdict
         tokens = tokens_in + tokens_out - self.reserved
-        spend = self._price.cost(tokens_in, cached, tokens_out) - self.spend
+        spend = self._price.cost(tokens_in, cached, tokens_out, written) - self.spend
         if not (verdict.slot or tokens or spend):
             return
         deltas = dict.fromkeys(verdict.token_windows, tokens) | dict.fromkeys(verdict.spend_windows, spend)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chat.caches import salted
 from chat.capabilities import chosen
 from chat.providers.base import Call
 
@@ -47,12 +48,10 @@ def call_of(request: ChatRequest, model: Model, *, user: str, cache_key: str) ->
         extra["service_tier"] = request.service_tier
     if tools and request.parallel_tool_calls is not None and "parallel_tool_calls" in model.capabilities:
         extra["parallel_tool_calls"] = request.parallel_tool_calls
-    if "prompt_cache" in model.capabilities:
-        # Always: without a key of its own, a project would share the provider's cache with others (isolation).
-        extra["prompt_cache_key"] = cache_key
+    messages = tuple(dict(message) for message in request.messages)
     return Call(
         model=model.upstream,
-        messages=tuple(dict(message) for message in request.messages),
+        messages=salted(messages, cache_key) if model.cache == "salt" else messages,
         max_tokens=request.output_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
@@ -64,6 +63,8 @@ def call_of(request: ChatRequest, model: Model, *, user: str, cache_key: str) ->
         extra=extra,
         user=user,
         guardrail=model.guardrail,
+        cache_key=None if model.cache == "off" else cache_key,
+        cache_points="cache_points" in model.capabilities and request.prompt_cache_key is not None,
     )
 
 

@@ -19,6 +19,7 @@ KNOWN = frozenset(
     {
         "audio",  # input_audio parts
         "audio_output",
+        "cache_points",  # of Converse: set where a request has a `prompt_cache_key`
         "dimensions",  # of the vectors that it makes
         "embeddings",  # the model embeds, and does nothing else
         "files",
@@ -30,7 +31,6 @@ KNOWN = frozenset(
         "parallel_tool_calls",  # that they can be switched off
         "penalties",
         "prediction",
-        "prompt_cache",
         "reasoning_effort",
         "seed",
         "service_tier",

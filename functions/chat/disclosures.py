@@ -34,14 +34,15 @@ class Disclosures:
     def __init__(self, days: Days) -> None:
         self._days = days
 
-    def __call__(self, asked: Asked, tokens_in: int, cached: int, tokens_out: int) -> None:
+    def __call__(self, asked: Asked, tokens_in: int, cached: int, tokens_out: int, written: int = 0) -> None:
         """The chat is over: a fault here must not turn an answer into an error, but it must not be silent either. The
         chat is counted for its subject; the others' stored content went along with it."""
         project, model = asked.caller.project, asked.model
         for subject in dict.fromkeys((asked.subject, *asked.others)):
             try:
                 if subject == asked.subject:
-                    charge = Charge(asked.caller.kid, model.id, cached, cost(model.id, tokens_in, cached, tokens_out))
+                    price = cost(model.id, tokens_in, cached, tokens_out, written)
+                    charge = Charge(asked.caller.kid, model.id, cached, price)
                     used = (tokens_in, tokens_out)
                 else:
                     charge, used = None, (0, 0)

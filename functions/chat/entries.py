@@ -7,10 +7,11 @@ request to somewhere else. Where requests go is written there and pinned; nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from chat.caches import CACHES
 from chat.capabilities import KNOWN
 from chat.providers.dialects import DIALECTS
 from chat.providers.guardrail import Guardrail
@@ -49,12 +50,27 @@ def check_model(
         (kind == "bedrock-openai" and "embeddings" in model["capabilities"], "an endpoint without embeddings"),
         ("guardrail" in model and kind not in BEDROCK, "a guardrail, which Bedrock alone has"),
         ("guardrail" in model and model["guardrail"] not in known, "a guardrail that policy/guardrails.toml lacks"),
+        *_caching(model),
         ("api_version" in model and not kind.startswith("azure"), "an api_version, which Azure alone has"),
         ("api_version" not in model and kind == "azure-deployment", "no api_version"),
         ("api_version" in model and not _VERSION.fullmatch(model["api_version"]), "an api_version that is none"),
     ):
         if wrong:
             raise BadEntry(f"policy/models.toml, {name}: {why}")
+
+
+def _caching(model: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
+    """What an entry may say of prompt caches: it has to say something, and nothing that keeps no projects apart."""
+    cache, can = model.get("cache"), model["capabilities"]
+    dialect = DIALECTS.get(model["provider"])
+    if "embeddings" in can:
+        yield cache is not None, "a cache, and embeddings have none"
+        return
+    yield cache not in CACHES, "no cache: off, key or salt"
+    yield cache == "key" and not (dialect and dialect.isolates), "a cache key that keeps no projects apart"
+    points = model["provider"] == "bedrock" and cache == "salt"
+    yield "cache_points" in can and not points, "cache points, which need Bedrock and a salt"
+    yield model["price"].get("written", 1e9) < model["price"]["input"], "written tokens cheaper than input"
 
 
 def guardrails(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Guardrail]:

@@ -100,7 +100,7 @@ class Generation:
         prompt_estimate: int,
         *,
         keep: Callable[[Transcript], None],
-        disclose: Callable[[int, int, int], None],
+        disclose: Callable[[int, int, int, int], None],
     ) -> None:
         self._stream = stream
         self._account = account
@@ -150,6 +150,11 @@ class Generation:
         told = [transcript.usage for transcript in self.transcripts if transcript.usage]
         return sum(min(_bounded(usage.cached_tokens), _bounded(usage.prompt_tokens)) for usage in told)
 
+    def written(self) -> int:
+        """How many of them it has put there."""
+        told = [transcript.usage for transcript in self.transcripts if transcript.usage]
+        return sum(_bounded(usage.cache_written_tokens) for usage in told)
+
     def usage(self) -> dict[str, Any]:
         """`usage` in OpenAI's shape."""
         prompt, completion = self.tokens()
@@ -160,7 +165,7 @@ class Generation:
             "total_tokens": prompt + completion,
             "prompt_tokens_details": {
                 "cached_tokens": self.cached(),
-                "cache_write_tokens": sum(usage.cache_written_tokens for usage in told),
+                "cache_write_tokens": self.written(),
                 "audio_tokens": 0,
             },
             "completion_tokens_details": {
@@ -179,9 +184,9 @@ class Generation:
         try:
             self._stream.close()
         finally:
-            prompt, completion = self.tokens()
-            self._account.settle(prompt, completion, self.cached())
-            self._disclose(prompt, self.cached(), completion)
+            (prompt, completion), cached, written = self.tokens(), self.cached(), self.written()
+            self._account.settle(prompt, completion, cached, written)
+            self._disclose(prompt, cached, completion, written)
 
 
 def _bounded(tokens: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chat.caches import Cache
 from chat.entries import BEDROCK, check_model, check_processors, guardrails
 from chat.providers.guardrail import Guardrail
 from chatapi.catalogue import read_policy
@@ -21,6 +22,7 @@ class Model:
     `base_url` is where its requests go, None for MODEL_URL and Bedrock; `api_version` what Azure is asked for;
     `secret` names the API key of its processor. `transfer` is the legal basis where the processor is in another region,
     `retention_days` how long the processor keeps messages, 0 where it does not. `guardrail` filters each chat with it.
+    `cache` says how projects are kept apart in its prompt cache (chat.caches).
     """
 
     id: str
@@ -40,6 +42,7 @@ class Model:
     transfer: str | None = None
     retention_days: int = 0
     guardrail: Guardrail | None = None
+    cache: Cache = "off"
 
     def public(self) -> dict[str, Any]:
         """The wire shape of GET /v1/models/{id}. `chatapi` is a field of ours: what the model can do, and where."""
@@ -54,6 +57,7 @@ class Model:
                 "context_tokens": self.context,
                 "fallback": list(self.fallback),
                 "processor": self.processor,
+                "prompt_cache": self.cache,
                 "processor_retention_days": self.retention_days,
                 "region": self.region,
                 "training": self.training,
@@ -99,6 +103,7 @@ class Registry:
                 transfer=None if where in (region, "local") else transfers.get(by, {}).get("basis"),
                 retention_days=processor.get("retention_days", 0),
                 guardrail=self._guardrails.get(entry.get("guardrail", "")),
+                cache=entry.get("cache", "off"),
             )
 
     def allowed(self, names: Sequence[str]) -> list[Model]:

@@ -200,8 +200,8 @@ class Chat:
             stream = Choices(stream, lambda: self._stream(asked), request.choices)
         stream = guard.restoring(stream) if guard else stream
 
-        def disclose(tokens_in: int, cached: int, tokens_out: int) -> None:
-            self._disclosed(asked, tokens_in, cached, tokens_out)
+        def disclose(tokens_in: int, cached: int, tokens_out: int, written: int) -> None:
+            self._disclosed(asked, tokens_in, cached, tokens_out, written)
             if chosen is not None:
                 self._optional().act(asked, chosen, tokens_in + tokens_out)
             if ended is not None:
@@ -251,7 +251,7 @@ class Chat:
             raise ProviderUnavailable
         if not isinstance(request, ChatRequest):
             return self._providers(asked.model).embed(request.call(asked.model, asked.subject), timeout=remaining)
-        cached = "prompt_cache" in asked.model.capabilities
+        cached = asked.model.cache != "off"
         cache_key = self._subject_of(project, "cache", request.prompt_cache_key or "") if cached else ""
         call = call_of(request, asked.model, user=asked.subject, cache_key=cache_key)
         return self._providers(asked.model).open(call, timeout=remaining)

@@ -79,7 +79,7 @@ def test_the_authorizer_knows_a_scope_for_every_route(path: str, method: str) ->
 def test_the_authorizer_reserves_at_the_dearest_price_of_the_policy() -> None:
     told = TEMPLATE["Mappings"]["Prices"]["Dearest"]
     assert told == {
-        stage: " ".join(map(str, dearest(stage))) for stage in source()["Parameters"]["Stage"]["AllowedValues"]
+        stage: " ".join(map(str, dearest(stage)[:3])) for stage in source()["Parameters"]["Stage"]["AllowedValues"]
     }
     variables = RESOURCES["AuthorizerFunction"]["Properties"]["Environment"]["Variables"]
     assert variables["DEAREST_PRICE"] == {"Fn::FindInMap": ["Prices", "Dearest", {"Ref": "Stage"}]}

@@ -22,7 +22,8 @@ def test_every_model_has_a_price_and_cached_input_is_no_dearer(model: str) -> No
     assert price.output > 0 or "embeddings" in MODELS[model]["capabilities"]
     # and no decimals got lost
     assert all(
-        Fraction(value, 10**6) == Fraction(str(MODELS[model]["price"][name])) for name, value in price._asdict().items()
+        Fraction(getattr(price, name), 10**6) == Fraction(str(MODELS[model]["price"][name]))
+        for name in ("input", "cached", "output")
     )
 
 
@@ -57,6 +58,19 @@ def test_no_model_of_a_stage_costs_more_than_its_dearest(
     most = dearest(stage)
     for name in (name for name, model in MODELS.items() if stage in model["stages"]):
         assert cost(name, tokens_in, cached, tokens_out) <= most.cost(tokens_in, 0, tokens_out)
+
+
+def test_what_is_written_into_a_cache_may_cost_more_and_is_reserved_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a model whose provider asks a quarter more for what it keeps
+    price = {"input": 3.0, "cached": 0.3, "written": 3.75, "output": 15.0}
+    monkeypatch.setitem(MODELS, "writes", {"price": price, "stages": ["local"], "capabilities": []})
+    # when some of the input was cached and some kept
+    assert cost("writes", 1000, 400, 10, 500) == 120 + 100 * 3 + 1875 + 150
+    # then it is never more than all of it, and no more than was reserved
+    assert cost("writes", 1000, 0, 0, 10**9) == cost("writes", 1000, 0, 0, 1000) == 3750
+    assert cost("writes", 1000, 1000, 0, 500) == 300
+    assert cost("writes", 1000, 0, 0, -5) == 3000
+    assert dearest("local").cost(1000, 0, 0) == 3750
 
 
 def test_a_model_nobody_priced_is_an_error() -> None:

@@ -92,10 +92,8 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of the call; the last event. ``prompt_tokens`` include ``cached_tokens``, as OpenAI counts them.
-
-    Where the upstream did not say: a token for each piece of the answer, one for each four characters of the prompt.
-    """
+    """Tokens of the call; the last event. ``prompt_tokens`` include ``cached_tokens``, as OpenAI counts them. Estimated
+    where the upstream does not say: a token for a piece of the answer, and for four characters of the prompt."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -124,8 +122,9 @@ Event: TypeAlias = (
 class Call:
     """One completion to ask for. ``messages``, ``tools`` and the rest have OpenAI's wire shape and are validated.
 
-    ``model`` is the upstream's id, ``user`` a pseudonym (never what the caller sent), ``extra`` holds further accepted
-    parameters of OpenAI's (``presence_penalty``, ``logit_bias``, …) that an adapter may be unable to pass on.
+    ``model`` is the upstream's id, ``user`` a pseudonym (never what the caller sent), ``extra`` further accepted
+    parameters of OpenAI's that an adapter may be unable to pass on. ``cache_key``, a pseudonym, keeps the provider's
+    prompt cache apart from other projects'; ``cache_points`` asks for it.
     """
 
     model: str
@@ -141,6 +140,8 @@ class Call:
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
     user: str | None = field(default=None, repr=False)
     guardrail: Guardrail | None = None
+    cache_key: str | None = field(default=None, repr=False)
+    cache_points: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,6 @@ class ProviderBroken(ProviderError):
 
 
 _PIECES = (Text, Refusal, Reasoning, ToolArguments)
-
 
 HEARTBEAT_SECONDS = 15.0
 """After so long a silence a stream says that it is idle. API Gateway ends a stream after 5 idle minutes."""

@@ -52,6 +52,8 @@ def _convert(call: Call) -> dict[str, Any]:
         elif blocks:
             messages.append({"role": role, "content": blocks})
     _name_documents(messages)
+    if call.cache_points:
+        _mark(system, messages)
     inference = {
         "maxTokens": call.max_tokens,
         "temperature": call.temperature,
@@ -72,6 +74,15 @@ def _convert(call: Call) -> dict[str, Any]:
     if output:
         body["outputConfig"] = output
     return body
+
+
+def _mark(system: list[dict[str, Any]], messages: list[dict[str, Any]]) -> None:
+    """Have the instructions kept, and the conversation so far (CachePointBlock). Never the tools: they stand before
+    the instructions, and so before the line that keeps projects apart (chat.caches)."""
+    if system:
+        system.append({"cachePoint": {"type": "default"}})
+    if messages and all("text" in block for block in messages[-1]["content"]):
+        messages[-1]["content"].append({"cachePoint": {"type": "default"}})
 
 
 def _instructions(message: dict[str, Any]) -> list[dict[str, Any]]:

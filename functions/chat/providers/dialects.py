@@ -16,7 +16,8 @@ class Dialect:
 
     `limit` is its name of the cap on the answer; `pseudonym` the fields that take the user's pseudonym; `store` whether
     it knows `store`, which is then false (commitment MSG-1); `header` where the API key goes, `scheme` what stands
-    before it there. `tagged`: it writes what the model thinks between tags into the answer's text.
+    before it there. `cache` is its field for the key of a prompt cache, which `isolates` where no lookup finds what was
+    kept under another one. `tagged`: it writes what the model thinks between tags into the answer's text.
     """
 
     limit: str
@@ -25,15 +26,20 @@ class Dialect:
     header: str = "authorization"
     scheme: str = "Bearer "
     tagged: bool = False
+    cache: str | None = None
+    isolates: bool = False
 
 
 DIALECTS = {
     # `user` gives way to `safety_identifier` there, and its models for reasoning refuse `max_tokens`.
-    "openai": Dialect("max_completion_tokens", ("safety_identifier",), store=True),
+    "openai": Dialect("max_completion_tokens", ("safety_identifier",), store=True, cache="prompt_cache_key"),
     # The path /openai/v1 of a resource, or with `api_version` /openai/deployments/NAME, whose versions refuse `store`.
-    "azure": Dialect("max_completion_tokens", ("user",), store=True, header="api-key", scheme=""),
+    "azure": Dialect(
+        "max_completion_tokens", ("user",), store=True, header="api-key", scheme="", cache="prompt_cache_key"
+    ),
     "azure-deployment": Dialect("max_tokens", ("user",), store=False, header="api-key", scheme=""),
-    "vllm": Dialect("max_tokens", ("user",), store=False),
+    # `cache_salt` is mixed into the hash of a prompt's first block, and so into those of all that follow it.
+    "vllm": Dialect("max_tokens", ("user",), store=False, cache="cache_salt", isolates=True),
     "ollama": Dialect("max_tokens", (), store=False),
     # Ignores what it does not know. MODEL_URL of `make run` may lead to a server of any kind, which is told everything.
     "llama.cpp": Dialect("max_tokens", ("user",), store=True),

@@ -101,6 +101,8 @@ class OpenAIProvider:
             "seed": call.seed,
             **dict.fromkeys(self._dialect.pseudonym, call.user),
         }
+        if self._dialect.cache:
+            optional[self._dialect.cache] = call.cache_key
         return {
             **call.extra,
             **{name: value for name, value in optional.items() if value is not None},

@@ -13,16 +13,21 @@ _PICO = 10**6  # pico-USD in a micro-USD
 
 
 class Price(NamedTuple):
-    """Pico-USD a token: of input, of input that the provider had cached, of output."""
+    """Pico-USD a token: of input, of input that the provider had cached, of output; `surcharge` is what input costs
+    beyond `input` where the provider writes it into its cache."""
 
     input: int
     cached: int
     output: int
+    surcharge: int = 0
 
-    def cost(self, tokens_in: int, cached: int, tokens_out: int) -> int:
-        """Micro-USD, rounded up. `cached` of the `tokens_in` were cached; no more than all of them, none below zero."""
+    def cost(self, tokens_in: int, cached: int, tokens_out: int, written: int = 0) -> int:
+        """Micro-USD, rounded up. Of the `tokens_in`, `cached` were cached and `written` were put there; together no
+        more than all of them, none below zero."""
         cached = min(max(cached, 0), tokens_in)
+        written = min(max(written, 0), tokens_in - cached)
         pico = (tokens_in - cached) * self.input + cached * self.cached + tokens_out * self.output
+        pico += written * self.surcharge
         return -(-pico // _PICO)
 
 
@@ -32,12 +37,13 @@ def price_of(model: str) -> Price:
     from chatapi.catalogue import read_policy  # the authorizer takes Price alone and parses no TOML
 
     price = read_policy("models")["models"][model]["price"]
-    return Price(*(round(price[name] * _PICO) for name in Price._fields))
+    each, cached, output = (round(price[name] * _PICO) for name in ("input", "cached", "output"))
+    return Price(each, cached, output, round(price["written"] * _PICO) - each if "written" in price else 0)
 
 
-def cost(model: str, tokens_in: int, cached: int, tokens_out: int) -> int:
-    """What a chat with `model` costs in micro-USD, rounded up. `cached` is the part of `tokens_in` that was cached."""
-    return price_of(model).cost(tokens_in, cached, tokens_out)
+def cost(model: str, tokens_in: int, cached: int, tokens_out: int, written: int = 0) -> int:
+    """What a chat with `model` costs in micro-USD, rounded up, see Price.cost."""
+    return price_of(model).cost(tokens_in, cached, tokens_out, written)
 
 
 def dearest(stage: str) -> Price:
@@ -45,4 +51,5 @@ def dearest(stage: str) -> Price:
     from chatapi.catalogue import read_policy
 
     prices = [price_of(name) for name, model in read_policy("models")["models"].items() if stage in model["stages"]]
-    return Price(*map(max, zip(*prices, strict=True)))
+    each, cached, output, _ = map(max, zip(*(p._replace(input=p.input + p.surcharge) for p in prices), strict=True))
+    return Price(each, cached, output)

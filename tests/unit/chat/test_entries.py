@@ -37,6 +37,7 @@ MODEL = {
     "created": 1730419200,
     "price": {"input": 1.0, "cached": 0.5, "output": 2.0},
     "stages": ["local"],
+    "cache": "salt",
 }
 RECORD = {
     "basis": "standard contractual clauses, module 2",
@@ -100,6 +101,12 @@ def test_a_model_elsewhere_is_offered_and_needs_a_record_of_the_transfer(registe
         {"provider": "bedrock-openai", "base_url": None, "processor": "amazon-bedrock", "capabilities": ["embeddings"]},
         {"provider": "bedrock", "base_url": None, "processor": "amazon-bedrock", "guardrail": "unheard-of"},
         {"guardrail": "ours"},
+        {"cache": None},
+        {"cache": "shared"},
+        {"cache": "key"},  # OpenAI's merely routes
+        {"cache": "salt", "capabilities": ["cache_points"]},  # are Converse's
+        {"capabilities": ["embeddings"]},  # with a cache
+        {"price": {"input": 1.0, "cached": 0.5, "written": 0.9, "output": 2.0}},
         {"provider": "azure-deployment"},
         {"api_version": "2024-10-21"},
         {"provider": "azure-deployment", "api_version": "2024&x=1"},

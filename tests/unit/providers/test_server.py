@@ -28,8 +28,9 @@ from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.tls import write_certificate
 from tests.unit.aws.stub import Chunks, Reply, Stub, running
 
-CALL = Call("m", ({"role": "user", "content": "canary-prompt"},), 50, user="sub_pseudonym")
+CALL = Call("m", ({"role": "user", "content": "canary-prompt"},), 50, user="sub_pseudonym", cache_key="sub_cache")
 SECRET = "sk-canary-key"
+NEWER = {"max_completion_tokens": 50}
 WORDS = b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 STREAM = Chunks((WORDS,), headers={"content-type": "text/event-stream"})
 
@@ -163,10 +164,10 @@ def test_azure_is_asked_at_its_deployment_for_its_version(stub: Stub) -> None:
 @pytest.mark.parametrize(
     ("dialect", "told"),
     [
-        ("openai", {"max_completion_tokens": 50, "safety_identifier": "sub_pseudonym", "store": False}),
-        ("azure", {"max_completion_tokens": 50, "user": "sub_pseudonym", "store": False}),
+        ("openai", {**NEWER, "safety_identifier": "sub_pseudonym", "prompt_cache_key": "sub_cache", "store": False}),
+        ("azure", {**NEWER, "user": "sub_pseudonym", "prompt_cache_key": "sub_cache", "store": False}),
         ("azure-deployment", {"max_tokens": 50, "user": "sub_pseudonym"}),
-        ("vllm", {"max_tokens": 50, "user": "sub_pseudonym"}),
+        ("vllm", {"max_tokens": 50, "user": "sub_pseudonym", "cache_salt": "sub_cache"}),
         ("ollama", {"max_tokens": 50}),
         ("llama.cpp", {"max_tokens": 50, "user": "sub_pseudonym", "store": False}),
     ],
