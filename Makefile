@@ -59,7 +59,7 @@ bench:
 
 prove:
 	$(SETUP) dev sam stack runtime layer clients
-	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/privacy tests/e2e/test_limits_race.py tests/e2e/test_late_writers.py --timeout 0
+	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/privacy tests/e2e/test_limits_race.py tests/e2e/test_late_writers.py tests/e2e/test_interrupted_erasure.py --timeout 0
 	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/contract/sdk/test_schemathesis.py
 
 # The interpreter that builds must be of the functions' version: RUNTIME, as in the parameter PythonRuntime.

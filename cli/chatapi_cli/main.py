@@ -25,7 +25,7 @@ from chatapi_cli.mail import mail_app
 from chatapi_cli.patterns import patterns
 from chatapi_cli.projects import add_projects
 from chatapi_cli.providers import providers_app
-from chatapi_cli.rights import add_rights
+from chatapi_cli.rights import add_rights, begin
 from chatapi_cli.say import AsJson, Project, Redact, Stack, fail, micro_usd, say
 from chatapi_cli.target import TargetError, find
 
@@ -232,7 +232,7 @@ def requests_resume(
         case = target.cases().get(project, request)  # the execution of a case that is not there would fail, unseen
     except NotFound:
         fail("no such request in this project")
-    target.executions().start(f"{request}-{int(time.time())}", case)
+    begin(target, case)
     say({"resumed": request, "was": case.status}, as_json)
 
 

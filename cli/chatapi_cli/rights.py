@@ -14,7 +14,7 @@ import typer
 from chatapi.catalogue import read_policy
 from chatapi.errors import Conflict, NotFound
 from chatapi.store.cases import Case, Cases, NotAllowed
-from chatapi.store.holds import HoldError, Holds
+from chatapi.store.holds import HoldError, Holds, announce
 from chatapi.store.keys import HELD, open_pk
 from chatapi.store.timers import HOLDS, set_timer
 from chatapi_cli.say import Project, Request, Stack, fail
@@ -56,7 +56,7 @@ def pause(project: Project, request: Request, stack: Stack = None) -> None:
 def go_on(project: Project, request: Request, stack: Stack = None) -> None:
     """Identity is established: the clock runs again, and so does the work."""
     target = _decided(stack, project, request, lambda cases, case: cases.resume(case, time.time()))
-    _start(target, project, request)
+    begin(target, target.cases().get(project, request))
 
 
 def extend(
@@ -104,7 +104,8 @@ def holds_add(
     owner: Owner = False,
     stack: Stack = None,
 ) -> None:
-    """Keep some kinds of a subject's records through an erasure. Prints the hold."""
+    """Keep some kinds of a subject's records through an erasure. Prints the hold, and the requests that are past the
+    point of no return: for those it comes too late."""
     target = find(stack)
     subject = _subject(target, project, user, owner)
     try:
@@ -113,7 +114,9 @@ def holds_add(
         fail(str(error))
     for row in target.requests().query(open_pk(project, subject), HELD):  # what is kept already waits for this one too
         set_timer(target.requests(), int(time.time()), project, row["case"], HOLDS)
-    typer.echo(json.dumps({"hold": hold["sk"], "kinds": hold["kinds"], "expires_at": hold["expires"]}))
+    late = announce(target.requests(), target.records(), project, subject, hold["sk"])
+    shown = {"hold": hold["sk"], "kinds": hold["kinds"], "expires_at": hold["expires"], "too_late_for": late}
+    typer.echo(json.dumps(shown))
 
 
 @holds_app.command("list")
@@ -143,9 +146,10 @@ def holds_release(
     waiting = [row["case"] for row in table.query(open_pk(project, subject), HELD)]
     for case in waiting:
         set_timer(table, int(now), project, case, HOLDS)  # should the start below be lost
-        _start(target, project, case)
+        begin(target, target.cases().get(project, case))
     typer.echo(json.dumps({"released": hold, "erasing": waiting}))
 
 
-def _start(target: Target, project: str, request: str) -> None:
-    target.executions().start(f"{request}-{int(time.time())}", target.cases().get(project, request))
+def begin(target: Target, case: Case) -> None:
+    """Start the workflow of a request under a name of its own: one that was used starts nothing, and says nothing."""
+    target.executions().start(f"{case.id}-{time.time_ns() // 10**6}", case)

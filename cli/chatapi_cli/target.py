@@ -78,6 +78,10 @@ class Target:
         """The catalogued Requests table."""
         return store_of(self.client("dynamodb"), "requests", SystemClock(), self.output("RequestsTable"))
 
+    def records(self) -> Table:
+        """The catalogued Records table."""
+        return store_of(self.client("dynamodb"), "records", SystemClock(), self.output("RecordsTable"))
+
     def cases(self) -> Cases:
         """The data-rights requests."""
         return Cases(self.requests())
@@ -87,9 +91,8 @@ class Target:
         clock, dynamodb = SystemClock(), self.client("dynamodb")
         keys = self.output("VaultTable"), self.output("EpochAlias")
         vault = vault_of(dynamodb, self.client("kms"), clock, *keys)
-        table = store_of(dynamodb, "records", clock, self.output("RecordsTable"))
         secrets = Secrets(self.client("secretsmanager"))
-        records = Records(table, vault, Marks(self.requests(), clock), clock)
+        records = Records(self.records(), vault, Marks(self.requests(), clock), clock)
         return Contacts(records, lambda: secrets.get(self.output("SubjectPepperSecret")))
 
     def executions(self) -> StepFunctions:

@@ -9,7 +9,6 @@ import os
 
 from chatapi.store.cases import (
     CANCELLED,
-    COMMIT,
     COMPLETED,
     FAIL,
     FAILED,
@@ -22,7 +21,7 @@ from chatapi.store.cases import (
     NotAllowed,
 )
 from chatapi.store.holds import Holds, holdable
-from chatapi.store.items import pages
+from chatapi.store.items import Item, pages
 from chatapi.store.keys import ALIAS, DAY, UNDATED, recipient_of, subject_pk
 from chatapi.vault import Conflict, State, SubjectErased, SubjectFrozen, VaultItem
 from privacy.tasks.erasers import erasers
@@ -64,8 +63,12 @@ def verify(ports: Ports, case: Case) -> Result:
 
 def holds(ports: Ports, case: Case) -> Result:
     """Copy the active legal holds into the case (GDPR Art. 17(3)). UnsupportedHold where one cannot be honoured."""
-    if not _gathering(case):
-        return {}
+    if _gathering(case):
+        ports.cases.gather(case, holds=_in_force(ports, case))
+    return {}
+
+
+def _in_force(ports: Ports, case: Case) -> list[Item]:
     active = []
     for subject in case.subjects:
         for hold in Holds(ports.requests).in_force(case.project, subject, ports.now()):
@@ -73,8 +76,7 @@ def holds(ports: Ports, case: Case) -> Result:
                 raise UnsupportedHold
             copied = {name: hold[name] for name in ("kinds", "basis", "owner", "review", "expires")}
             active.append({"hold": hold["sk"], "subject": subject, **copied})
-    ports.cases.gather(case, holds=active)
-    return {}
+    return active
 
 
 def freeze(ports: Ports, case: Case) -> Result:
@@ -141,11 +143,17 @@ def inventory(ports: Ports, case: Case) -> Result:
 
 
 def commit(ports: Ports, case: Case) -> Result:
-    """The point of no return. Answers `cancelled`: a case that was cancelled in time goes no further."""
+    """The point of no return. Answers `cancelled`: a case that was cancelled in time goes no further.
+
+    Holds are looked at once more: one that was added since is honoured. One that is added in this very moment makes the
+    task begin anew, or is told that it comes too late (`chatapi.store.holds.announce`).
+    """
     if case.status == COMPLETED or case.waiting:
         return {"cancelled": False}
+    if _gathering(case) and (found := _in_force(ports, case)) != case.get("holds"):
+        inventory(ports, ports.cases.gather(case, holds=found))  # what a hold keeps is not counted as deleted
     try:
-        ports.cases.act(case, COMMIT)
+        ports.cases.commit(case)
     except NotAllowed as standing:
         if standing.case.status not in (COMPLETED, CANCELLED):
             raise NotReady from None

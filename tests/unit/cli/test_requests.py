@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ def test_a_request_is_resumed_with_its_ids_alone(target: FakeTarget) -> None:
     assert (result.exit_code, json.loads(result.output)) == (0, {"resumed": REQUEST, "was": "received"})
     [started] = target.started
     assert json.loads(started["input"]) == {"project": PROJECT, "request": REQUEST}
+
+
+def test_each_resumption_starts_an_execution_of_its_own(target: FakeTarget) -> None:
+    """Given Step Functions, which starts nothing under a name that was used, two in one second are two names."""
+    target.cases().create(PROJECT, REQUEST, "erasure", "sub_x", 1_800_000_000)
+    for _ in range(2):
+        CliRunner().invoke(chatapi_cli.main.app, ["requests", "resume", PROJECT, REQUEST])
+        time.sleep(0.002)  # of the clock that names them
+    assert len({started["name"] for started in target.started}) == 2
 
 
 def test_a_request_that_is_not_there_is_not_said_to_be_resumed(target: FakeTarget) -> None:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 import chatapi_cli.main
 import chatapi_cli.rights
 from chatapi.catalogue import Catalogued
-from chatapi.store.items import Table
+from chatapi.store.cases import COMMIT, START
+from chatapi.store.items import MemoryTable, Table
 from chatapi.store.keys import held_case_sk, open_pk
 from tests.unit.cli.test_requests import PROJECT, REQUEST, FakeTarget
 
@@ -21,6 +22,9 @@ class Target(FakeTarget):
 
     def requests(self) -> Table:
         return Catalogued(self.table, "requests")
+
+    def records(self) -> Table:
+        return Catalogued(MemoryTable(), "records")
 
     def subject(self, project: str, user: str | None) -> str:
         return "sub_" + (user or "owner").replace(" ", "")
@@ -70,6 +74,15 @@ def test_a_hold_is_added_listed_and_released_and_its_case_goes_on(target: Target
     assert len(target.started) == 1
     assert any(row["kind"] == "timer" for row in target.table.rows.values())
     assert run("holds", "list", PROJECT, "--user", "x")[1]["in_force"] is False
+
+
+def test_a_hold_that_comes_after_the_point_of_no_return_is_said_to_come_too_late(target: Target) -> None:
+    made = ("holds", "add", PROJECT, "--basis", "b", "--by", "dpo", "--days", "9", "--user", "x", "--kind", "day")
+    cases = target.cases()
+    case = cases.act(cases.get(PROJECT, REQUEST), START)
+    assert run(*made)[1]["too_late_for"] == []
+    cases.act(case, COMMIT)
+    assert run(*made)[1]["too_late_for"] == [REQUEST]
 
 
 @pytest.mark.parametrize("kind", ["alias", "subject_key", "case", "nonsense"])

@@ -267,6 +267,22 @@ class Cases:
         except Collision:
             raise NotAllowed(self.get(case.project, case.id)) from None
 
+    def commit(self, case: Case) -> Case:
+        """The point of no return, of a case as it was read: NotAllowed too where a hold was announced since."""
+        expect = {"status": COMMIT.source, "stage": COMMIT.stages, "held_anew": case.get("held_anew")}
+        try:
+            return self._update(case, Change(put={"status": COMMIT.target, **COMMIT.put}, expect=expect))
+        except Collision:
+            raise NotAllowed(self.get(case.project, case.id)) from None
+
+    def announce(self, case: Case, hold: str) -> bool:
+        """Tell a case of a legal hold that was added: its commit looks at the holds again. False: it comes too late."""
+        try:
+            self._update(case, Change(put={"held_anew": hold}, expect={"stage": REVERSIBLE}))
+        except Collision:
+            return False
+        return True
+
     def cancel(self, case: Case) -> Case:
         """Cancel; Conflict once the erasure cannot be taken back, or where the case has ended."""
         try:

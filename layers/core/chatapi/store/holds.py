@@ -2,6 +2,9 @@
 
 A hold always ends: by its `expires`, or because an operator releases it, which moves `expires` to now. The row stays as
 the record of it. Ids are `hold_` and random characters.
+
+One that is added while an erasure is under way is honoured until the erasure's commit: the hold is written, then the
+case is told of it, and the commit goes through only where the case has been told of none since its holds were read.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from collections.abc import Sequence
 from chatapi.catalogue import catalogue, expiry
 from chatapi.errors import NotFound
 from chatapi.ids import random62
+from chatapi.store.cases import Cases
 from chatapi.store.items import Change, Collision, Item, Table
-from chatapi.store.keys import hold_pk
+from chatapi.store.keys import ALIAS, UNDATED, hold_pk, open_pk, open_sk, subject_pk
 
 _SHORT = 200
 
@@ -31,6 +35,22 @@ def holdable(name: str) -> bool:
 def sealed_anew(name: str) -> bool:
     """Whether rows of a kind die with the subject's key, so that a hold keeps them under a key of the case."""
     return bool(catalogue().kinds[name].encrypted)
+
+
+def announce(requests: Table, records: Table, project: str, subject: str, hold: str) -> list[str]:
+    """Tell the erasures of a subject that are under way, those through its aliases too, of a hold that was written; the
+    ids of those for which it comes too late."""
+    cases, late = Cases(requests), []
+    aliases = {row["sk"].removeprefix(ALIAS) for row in records.query(subject_pk(project, subject, UNDATED), ALIAS)}
+    for name in sorted({subject, *aliases}):
+        pointer = requests.get(open_pk(project, name), open_sk("erasure"))
+        try:
+            case = cases.get(project, pointer["case"]) if pointer else None
+        except NotFound:
+            continue  # it is not there yet, so it will see the hold
+        if case is not None and case.open and not cases.announce(case, hold):
+            late.append(case.id)
+    return late
 
 
 class Holds:
