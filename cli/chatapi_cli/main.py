@@ -289,14 +289,14 @@ def usage(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A certificate, or an export.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A certificate, a receipt, or an export.")],
     jwks: Annotated[
         str | None, typer.Option(help="The signer's keys: a file or URL; default: those of the stack.")
     ] = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a certificate or an export (a ZIP), offline where --jwks names a file: signature, ledger proof, files."""
+    """Check a certificate, a receipt or an export (a ZIP), offline where --jwks names a file."""
     from chatapi_cli.verify import verify_file
 
     source = jwks or find(stack).base_url.removesuffix("/v1") + "/.well-known/jwks.json"

@@ -9,8 +9,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from chatapi.clock import SystemClock
+from chatapi.outbound import BadUrl
 from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.project_states import ProjectStates, shown
+from chatapi.store.projects import ProjectError
 from chatapi.store.signals import every_row
 from chatapi_cli.closing import Closing, Progress, Scan
 from chatapi_cli.say import AsJson, Project, Redact, Stack
@@ -78,12 +80,20 @@ def update(
     lease: Annotated[int | None, typer.Option(min=0, max=MAX_LEASE, help="Requests debited at once.")] = None,
     user_rpm: Annotated[int | None, typer.Option(min=0, help="Requests a minute of each end user.")] = None,
     user_tpm: Annotated[int | None, typer.Option(min=0, help="Tokens a minute of each end user.")] = None,
-    contact: Annotated[str | None, typer.Option(help="The owner's mail address.")] = None,
     guardrail: Annotated[str | None, typer.Option(help="A name of policy/guardrails.toml; '' for none.")] = None,
+    webhook: Annotated[
+        str | None, typer.Option(help="Where it is told of erasures and choices, https://…; 'none' ends it.")
+    ] = None,
     stack: Stack = None,
 ) -> None:
-    """Change limits, name, retention, redaction, guardrail or contact. A window under way keeps its first limit."""
+    """Change limits, name, retention, redaction, guardrail or webhook. A window under way keeps its first limit."""
     target = find(stack)
+    url = "" if webhook == "none" else webhook
+    if url:
+        try:
+            target.outbound().check(url)
+        except BadUrl:
+            raise ProjectError("a webhook is https to a public DNS name") from None
     given = {
         "rpm": rpm,
         "tpm": tpm,
@@ -98,9 +108,10 @@ def update(
     }
     limits = {field: value for field, value in given.items() if value is not None}
     _states(target).update(project, limits, name=name, retention=retention, redact=redact, guardrail=guardrail)
-    if contact is not None:
-        target.contacts().set(project, contact)
     typer.echo(f"updated {project}")
+    if url is not None:
+        _, secret = target.webhooks().put(project, url, time.time())
+        typer.echo(f"the webhook's secret, this once: {secret}" if url else "the webhook is ended")
 
 
 def suspend(project: Project, stack: Stack = None) -> None:

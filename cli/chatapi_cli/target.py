@@ -12,6 +12,7 @@ from chatapi.aws.client import AwsClient
 from chatapi.aws.credentials import Credentials
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
+from chatapi.outbound import Outbound
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.contacts import Contacts
@@ -21,6 +22,7 @@ from chatapi.store.projects import Projects
 from chatapi.store.records import Records
 from chatapi.store.signals import every_row, live_signals
 from chatapi.store.usage import UsageRows
+from chatapi.store.webhooks import Webhooks
 from chatapi.vault import project_pepper, subject_id
 from chatapi.wiring import store_of, vault_of
 from privacy.executions import StepFunctions
@@ -94,6 +96,15 @@ class Target:
         secrets = Secrets(self.client("secretsmanager"))
         records = Records(self.records(), vault, Marks(self.requests(), clock), clock)
         return Contacts(records, lambda: secrets.get(self.output("SubjectPepperSecret")))
+
+    def webhooks(self) -> Webhooks:
+        """Where projects are told of erasures and choices."""
+        secrets = Secrets(self.client("secretsmanager"))
+        return Webhooks(self.requests(), lambda: secrets.get(self.output("WebhookSecret")))
+
+    def outbound(self) -> Outbound:
+        """What the stack may call: this machine, where it runs on it."""
+        return Outbound(loopback=self.output("Stage") == "local")
 
     def executions(self) -> StepFunctions:
         """The workflows."""

@@ -1,4 +1,4 @@
-"""Verify a certificate or an export offline: `chatapi verify FILE --jwks FILE_OR_URL`."""
+"""Verify a certificate, a receipt or an export offline: `chatapi verify FILE --jwks FILE_OR_URL`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chatapi.certificates import verify, verify_manifest
+from chatapi.certificates import RECEIPT, verify, verify_manifest, verify_receipt
 
 _LARGEST = 1 << 20
 _TIMEOUT = 10.0
@@ -33,7 +33,7 @@ def verify_file(path: Path, jwks: str) -> list[str]:
     keys = _object(_fetched(jwks) if "://" in jwks else _file(Path(jwks)))
     if keys is None:
         return ["the key set cannot be read"]
-    return verify(certificate, keys)
+    return verify_receipt(certificate, keys) if certificate.get("object") == RECEIPT else verify(certificate, keys)
 
 
 def _export(path: Path, jwks: str) -> list[str]:

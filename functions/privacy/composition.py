@@ -17,7 +17,7 @@ from chatapi.store.webhooks import Webhooks
 from chatapi.wiring import store_of
 from privacy.consents import Choices
 from privacy.downloads import Links
-from privacy.executions import StepFunctions
+from privacy.executions import Followers, StepFunctions
 from privacy.objects import S3Downloads
 from privacy.service import Rights
 from privacy.webhooks import Recipients
@@ -61,4 +61,6 @@ def compose_consents(rights: Rights) -> Choices:
     here, clock = region(), SystemClock()
     dynamodb = AwsClient("dynamodb", region=here)
     flags = ProjectFlags(dynamodb, setting("PROJECTS_TABLE"))
-    return Choices(Consents(store_of(dynamodb, "requests", clock)), clock, rights.pseudonym, flags.set)
+    followers = Followers(AwsClient("states", region=here), setting("CONSENT_MACHINE"), clock)
+    consents = Consents(store_of(dynamodb, "requests", clock))
+    return Choices(consents, clock, rights.pseudonym, flags.set, followers)

@@ -6,11 +6,13 @@ choices before it acts (functions/chat/optional.py); docs/choices.md says how, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from chatapi.aws.errors import AwsError
-from chatapi.catalogue import read_policy
+from chatapi.catalogue import catalogue, read_policy
+from chatapi.certificates import RECEIPT
 from chatapi.clock import Clock, iso
 from chatapi.errors import BadRequest, Conflict, Unavailable
 from chatapi.store.consents import GRANTED, STATES, Consents, optional_purposes, stands
@@ -19,6 +21,15 @@ from privacy.requests import Choice, Subject
 
 SCHEMA = "ISO/IEC TS 27560:2023"
 _EVENT_TYPES = {"granted": "consent-given", "withdrawn": "consent-withdrawn"}
+
+
+class Follower(Protocol):
+    """Starts what follows a choice: its signed receipt, and the notice to recipients (privacy/choosing)."""
+
+    def follow(self, row: Item) -> None:
+        """Start it, once for a revision; again where it was not finished long ago. AwsError where it was not
+        started."""
+        ...
 
 
 class Choices:
@@ -31,11 +42,13 @@ class Choices:
         clock: Clock,
         pseudonym: Callable[[str, Subject], str],
         flag: Callable[[str, str], None],
+        follower: Follower,
     ) -> None:
         self._consents = consents
         self._clock = clock
         self._pseudonym = pseudonym
         self._flag = flag
+        self._follower = follower
 
     def choose(self, project: str, choice: Choice) -> dict[str, Any]:
         """Write a choice; its receipt. BadRequest for a purpose that is not known, or that is not for choosing, with
@@ -56,12 +69,7 @@ class Choices:
         except Collision:
             raise Conflict("The choice was changed by others at the same time; try again.") from None
         self._put_to_use(project, row)
-        return {
-            "object": "privacy.consent_receipt",
-            "schema_version": SCHEMA,
-            "receipt_id": f"{row['id']}.{row['rev']}",
-            "record": record(row),
-        }
+        return signed(row)
 
     def _put_to_use(self, project: str, row: Item) -> None:
         # After the choice: a flag without one permits nothing, and a choice without a flag is not asked for. A
@@ -69,8 +77,10 @@ class Choices:
         try:
             if row["state"] == GRANTED:
                 self._flag(project, str(row["sk"]))
+            if "receipt" not in row:
+                self._follower.follow(row)
         except AwsError:
-            raise Unavailable("The choice was recorded and is not in use yet. Send it again.") from None
+            raise Unavailable("The choice was recorded, and nobody was told yet. Send it again.") from None
 
     def show(self, project: str, subject: Subject) -> dict[str, Any]:
         """Every optional purpose, whether it is allowed, and the record of the choice where there was one."""
@@ -88,13 +98,32 @@ def _shown(name: str, row: Item | None) -> dict[str, Any]:
         "processed_today": purpose["today"],
         "allowed": row is not None and stands(name, row),
         "record": record(row) if row else None,
+        "receipt": signed(row) if row else None,
     }
+
+
+def receipt(row: Item) -> dict[str, Any]:
+    """The receipt of a row's latest revision, without its signature."""
+    return {
+        "object": RECEIPT,
+        "schema_version": SCHEMA,
+        "receipt_id": f"{row['id']}.{row['rev']}",
+        "record": record(row),
+    }
+
+
+def signed(row: Item) -> dict[str, Any]:
+    """The receipt as it was signed; its `jws` is null until the workflow has come to it, seconds after the choice."""
+    return dict(json.loads(row["receipt"])) if "receipt" in row else {**receipt(row), "jws": None}
 
 
 def record(row: Item) -> dict[str, Any]:
     """The consent record of a row. The person is a pseudonym; times in RFC 3339."""
     name, controller = str(row["sk"]), read_policy("rights")["controller"]["officer"]
     purpose, term = read_policy("purposes")["purposes"][name], read_policy("retention")["days"]["consent"]
+    processed = [kind for kind in catalogue().kinds.values() if kind.purpose == name]
+    kept = max((kind.days or 0 for kind in processed), default=0)
+    record_kept = f"until it is chosen anew, or {term} days after an erasure"
     return {
         "schema_version": SCHEMA,
         "record_id": row["id"],
@@ -106,10 +135,11 @@ def record(row: Item) -> dict[str, Any]:
                 "purpose": name,
                 "purpose_type": purpose["text"],
                 "lawful_basis": purpose["basis"],
-                "pii_information": [],
+                "pii_information": purpose["data"],
                 "pii_controllers": [controller],
                 "recipient_third_parties": [],
-                "retention_period": f"until it is chosen anew; withdrawn by an erasure: {term} days",
+                "storage_locations": sorted({kind.store for kind in processed}),
+                "retention_period": f"{kept} days; this record {record_kept}",
                 "withdrawal_method": "POST /v1/privacy/consents",
                 "privacy_rights": sorted(read_policy("rights")["types"]),
             }

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from chatapi.aws.errors import AwsError
+from chatapi.clock import Clock
 from chatapi.store.cases import Case
+from chatapi.store.items import Item
+
+_FRESH, _RESTART = 60, 900
 
 
 class Caller(Protocol):
@@ -36,6 +40,29 @@ class StepFunctions:
         given = json.dumps({"project": project, "request": request})
         try:
             self._client.call("StartExecution", {"stateMachineArn": machine, "name": name, "input": given})
+        except AwsError as error:
+            if error.code != "ExecutionAlreadyExists":
+                raise
+
+
+class Followers:
+    """What follows choices (privacy.consents.Follower), by the machine's ARN. The first execution has a name of the
+    revision's own; a later one a name per quarter of an hour, since names are used up for 90 days."""
+
+    def __init__(self, client: Caller, machine_arn: str, clock: Clock) -> None:
+        self._client = client
+        self._machine_arn = machine_arn
+        self._clock = clock
+
+    def follow(self, row: Item) -> None:
+        """See Follower."""
+        _, project, subject = row["pk"].split("#")
+        receipt, now = f"{row['id']}.{row['rev']}", int(self._clock.now())
+        given = {"project": project, "subject": subject, "purpose": row["sk"], "revision": row["rev"]}
+        name = receipt.replace(".", "-") + ("" if now - row["at"] <= _FRESH else f"-{now // _RESTART}")
+        start = {"stateMachineArn": self._machine_arn, "name": name, "input": json.dumps({**given, "request": receipt})}
+        try:
+            self._client.call("StartExecution", start)
         except AwsError as error:
             if error.code != "ExecutionAlreadyExists":
                 raise

@@ -19,6 +19,8 @@ from chatapi.clock import Clock, iso
 from chatapi.errors import BadRequest, RequestTooLarge
 from chatapi.outbound import BadUrl, NotReached, Outbound
 from chatapi.store.cases import Case
+from chatapi.store.consents import WITHDRAWN
+from chatapi.store.items import Item
 from chatapi.store.webhooks import Webhook, Webhooks
 
 API_VERSION = "chatapi/v1"
@@ -51,6 +53,26 @@ def body_of(case: Case) -> bytes:
     return json.dumps(message, separators=(",", ":"), sort_keys=True).encode()
 
 
+def choice_body(row: Item) -> bytes:
+    """The body of a notice about a choice: the same bytes at every try. An objection restricts (GDPR Art. 21): the
+    receiver obeys it for what it has of the person itself."""
+    _, project, subject = row["pk"].split("#")
+    objects = row["state"] == WITHDRAWN
+    message = {
+        "apiVersion": API_VERSION,
+        "kind": "RestrictProcessingRequest" if objects else "ConsentRequest",
+        "metadata": {"uid": f"{row['id']}.{row['rev']}", "tenant": project},
+        "request": {
+            "right": "opt_out" if objects else "consent",
+            "purpose": row["sk"],
+            "state": row["state"],
+            "subjects": [subject],
+            "submittedTimestamp": row["at"],
+        },
+    }
+    return json.dumps(message, separators=(",", ":"), sort_keys=True).encode()
+
+
 def sign(key: bytes, name: str, timestamp: int, body: bytes) -> dict[str, str]:
     """The headers of a notice."""
     signature = hmac.digest(key, f"{name}.{timestamp}.".encode() + body, "sha256")
@@ -63,7 +85,7 @@ def sign(key: bytes, name: str, timestamp: int, body: bytes) -> dict[str, str]:
 
 
 class Teller:
-    """Tells a project's webhook of a case."""
+    """Tells a project's webhook of a case, or of a choice."""
 
     def __init__(self, webhooks: Webhooks, outbound: Outbound) -> None:
         self._webhooks = webhooks
@@ -75,8 +97,11 @@ class Teller:
 
     def tell(self, webhook: Webhook, case: Case, now: int) -> bool:
         """One try; whether it was acknowledged: a status of 2xx, and nothing else is."""
-        body = body_of(case)
-        headers = sign(self._webhooks.key(webhook), f"msg_{case.id}", now, body)
+        return self.post(webhook, case.id, body_of(case), now)
+
+    def post(self, webhook: Webhook, uid: str, body: bytes, now: int) -> bool:
+        """The same of any notice, by its own id."""
+        headers = sign(self._webhooks.key(webhook), f"msg_{uid}", now, body)
         try:
             return 200 <= self._outbound.post(webhook.url, headers, body) < 300
         except (BadUrl, NotReached):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.local_stack import LocalStack, RunningStack
 from tests.e2e.person import Person
+from tests.e2e.receiver import Receiver
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,3 +38,11 @@ def person(stack: RunningStack) -> Iterator[Callable[[str], Person]]:
     yield make
     for one in made:
         one.http.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that is called back; it ends with the test."""
+    made = Receiver()
+    yield made
+    made.close()

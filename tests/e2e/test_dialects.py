@@ -5,13 +5,10 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import queue
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,46 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.e2e.local_stack import RunningStack
+from tests.e2e.receiver import Receiver
 from tests.support.canary import Canary, as_bytes
 from tests.support.transformed import ROOT
 
 OPENDSR = "/privacy/opendsr/v2"
-
-
-class Receiver:
-    """An HTTP server on this machine that keeps what is posted to it and answers `status`."""
-
-    def __init__(self) -> None:
-        self.seen: queue.Queue[tuple[dict[str, str], bytes]] = queue.Queue()
-        self.status = 202
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.seen.put(({name.lower(): value for name, value in self.headers.items()}, body))
-                self.send_response(receiver.status)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from chatapi.catalogue import read_policy
 from chatapi.store.project_flags import FLAGS
 from tests.template.resources import RESOURCES, SWEPT, of_type, statements
 
-MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy", "RightsMachinePolicy")
+MACHINES = ("ErasureMachinePolicy", "CallbacksMachinePolicy", "ConsentMachinePolicy", "RightsMachinePolicy")
 
 
 def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() -> None:
@@ -44,10 +44,10 @@ def test_no_identity_policy_has_a_wildcard(name: str, statement: dict[str, Any])
 
 def test_every_function_has_a_role_a_log_group_and_a_policy_of_its_own() -> None:
     functions = of_type("AWS::Lambda::Function")
-    assert len(functions) == 13
+    assert len(functions) == 14
     roles = [json.dumps(f["Role"]) for f in functions.values()]
     groups = [json.dumps(f["LoggingConfig"]["LogGroup"]) for f in functions.values()]
-    assert len(set(roles)) == len(set(groups)) == 13
+    assert len(set(roles)) == len(set(groups)) == 14
     for role in of_type("AWS::IAM::Role").values():
         assert not role.get("Policies")
 
@@ -80,7 +80,7 @@ def test_only_four_functions_may_send_mail_and_only_the_api_may_start_it() -> No
 
 def test_only_workflows_may_sign_certificates_and_only_the_erasure_may_delete_exports() -> None:
     signs = {(n, s["Resource"]["Fn::GetAtt"][0]) for n, s in statements() if "kms:Sign" in s["Action"]}
-    assert {name for name, key in signs if key == "SigningKey"} == {"ErasurePolicy", "RightsPolicy"}
+    assert {name for name, key in signs if key == "SigningKey"} == {"ConsentPolicy", "ErasurePolicy", "RightsPolicy"}
     assert {name for name, key in signs if key == "DialectKey"} == {"PrivacyPolicy", "CallbacksPolicy"}
     assert {n for n, s in statements() if "s3:DeleteObject" in s["Action"]} == {"ErasurePolicy"}
 
@@ -156,6 +156,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("IdentityPolicy", "RecordsTable"): {"GetItem", "Query"},
         ("ClockPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "BatchWriteItem"},
         ("CallbacksPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
+        ("ConsentPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
         ("MailPolicy", "RequestsTable"): {"GetItem", "PutItem", "UpdateItem"},
         ("LeaksPolicy", "ProjectsTable"): {"GetItem", "UpdateItem"},
         ("LeaksPolicy", "VaultTable"): {"GetItem"},

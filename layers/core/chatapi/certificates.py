@@ -25,6 +25,7 @@ from chatapi.ledger import proof_holds
 VERSION = 1
 TYPE = "vnd.chatapi.certificate+json"
 MANIFEST = "privacy.manifest"
+RECEIPT = "privacy.consent_receipt"
 OUTCOMES = frozenset(
     {"deleted", "shredded", "held", "nothing_found", "failed", "exported", "corrected", "kept_beside", "recorded"}
 )
@@ -94,10 +95,33 @@ def issue(payload: dict[str, Any], signer: Signer) -> bytes:
 
 def seal(payload: dict[str, Any], signer: Signer, kind: str) -> bytes:
     """A signed document of a kind: `{"object": kind, "request", "payload", "jws"}` as canonical bytes."""
+    return canonical(
+        {"object": kind, "request": payload["request"], "payload": payload, "jws": _signed(payload, signer)}
+    )
+
+
+def seal_receipt(receipt: Mapping[str, Any], signer: Signer) -> bytes:
+    """A receipt of a choice with its `jws` as one more field: that covers all the others."""
+    return canonical({**receipt, "jws": _signed(dict(receipt), signer)})
+
+
+def verify_receipt(receipt: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a receipt of a choice, as fixed texts; empty where it holds. Offline, for any input at all."""
+    payload = {name: value for name, value in receipt.items() if name != "jws"}
+    if payload.get("object") != RECEIPT or not isinstance(payload.get("record"), dict):
+        return ["not a receipt"]
+    if receipt.get("jws") is None:
+        return ["the receipt is not signed yet"]
+    try:
+        return _signature(receipt["jws"], payload, jwks)
+    except (ValueError, RecursionError):
+        return ["the payload is not canonical"]
+
+
+def _signed(payload: dict[str, Any], signer: Signer) -> str:
     header = {"alg": "ES256", "kid": signer.jwk()["kid"], "typ": TYPE}
     signed = f"{b64url(canonical(header))}.{b64url(canonical(payload))}"
-    jws = f"{signed}.{b64url(signer.sign(signed.encode()))}"
-    return canonical({"object": kind, "request": payload["request"], "payload": payload, "jws": jws})
+    return f"{signed}.{b64url(signer.sign(signed.encode()))}"
 
 
 def verify_manifest(document: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 
@@ -33,10 +34,11 @@ def walk(
     attempts: int = 1,
     between: Callable[[str], object] = lambda state: None,
     machine: dict[str, Any] = ASL,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Run an execution state by state: yields a state's name, then does it. `attempts` caps those of one task (1 is no
-    retry); `between` is called before each state with its name."""
-    state: dict[str, Any] = {"project": project, "request": request}
+    retry); `between` is called before each state with its name; `given` is what else the input has."""
+    state: dict[str, Any] = {"project": project, "request": request, **given}
     name = machine["StartAt"]
     while True:
         step = machine["States"][name]

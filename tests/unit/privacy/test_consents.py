@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 import privacy.handler
-from chatapi.aws.errors import AwsUnavailable
+from chatapi.aws.errors import AwsError, AwsUnavailable
 from chatapi.catalogue import Catalogued, read_policy
 from chatapi.store.consents import MAX_EVENTS, Consents
 from chatapi.store.items import Change, Collision, Item, MemoryTable
 from chatapi.verdict import Verdict
 from privacy.consents import Choices
+from privacy.executions import Followers
 from privacy.handler import handler
 from privacy.requests import Subject
 from tests.unit.privacy.test_export import asked, lines, opened
@@ -22,6 +23,23 @@ from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
 PATH = "/v1/privacy/consents"
 WHO = {"subject": {"user": "alice@example.com"}}
 DAY = 86_400
+
+
+class Machine:
+    """Keeps what it was started with; refuses a name that was used."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, dict[str, Any]] = {}
+        self.down = False
+
+    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        assert (operation, payload["stateMachineArn"]) == ("StartExecution", "arn:consent")
+        if self.down:
+            raise AwsUnavailable("Timeout")
+        if payload["name"] in self.started:
+            raise AwsError("ExecutionAlreadyExists", 400)
+        self.started[payload["name"]] = json.loads(payload["input"])
+        return {}
 
 
 class Api:
@@ -42,7 +60,9 @@ class Api:
                 raise AwsUnavailable("Timeout")
             self.flags.append((project, purpose))
 
-        choices = Choices(self.consents, self.world.clock, pseudonym, flag)
+        self.machine = Machine()
+        followers = Followers(self.machine, "arn:consent", self.world.clock)
+        choices = Choices(self.consents, self.world.clock, pseudonym, flag, followers)
         monkeypatch.setattr(privacy.handler._choices, "made", choices)
 
     def call(self, body: Any, path: str = PATH, outcome: str = "ok", project: str = PROJECT) -> tuple[int, Any]:
@@ -115,6 +135,30 @@ def test_a_grant_that_is_not_in_use_yet_says_so_and_is_when_it_is_sent_again(api
     api.silent = False
     status, receipt = api.choose("granted", "analytics")
     assert (status, receipt["record"]["revision"], api.flags) == (200, 1, [(PROJECT, "analytics")])
+
+
+def test_each_choice_is_followed_once_with_opaque_ids_alone(api: Api) -> None:
+    _, receipt = api.choose("granted", "analytics")
+    api.choose("granted", "analytics")
+    ((name, given),) = api.machine.started.items()
+    assert name == receipt["receipt_id"].replace(".", "-")
+    ids = {"project": PROJECT, "subject": ALICE, "request": receipt["receipt_id"]}
+    assert given == {**ids, "purpose": "analytics", "revision": 1}
+    api.choose("withdrawn", "analytics")
+    assert [start["revision"] for start in api.machine.started.values()] == [1, 2]
+    # and one that did not come to its end is followed again when the choice is sent again, later
+    api.world.clock.advance(3600)
+    api.choose("withdrawn", "analytics")
+    assert [start["revision"] for start in api.machine.started.values()] == [1, 2, 2]
+
+
+def test_a_choice_that_nobody_can_be_told_of_yet_says_so_and_stands(api: Api) -> None:
+    api.machine.down = True
+    assert api.choose("withdrawn")[0] == 503
+    api.machine.down = False
+    assert api.allowed()["marketing"] is False
+    assert api.choose("withdrawn")[1]["record"]["revision"] == 1
+    assert len(api.machine.started) == 1
 
 
 @pytest.mark.parametrize("purpose", ["service", "security", "accountability"])

@@ -8,6 +8,7 @@ what was granted; that row has a term, since then it only proves what was once a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from chatapi.catalogue import expiry, read_policy
 from chatapi.ids import random62
@@ -43,6 +44,16 @@ class Consents:
     def all(self, project: str, subject: str, now: float) -> dict[str, Item]:
         """What the subject chose, by purpose; a purpose without a choice is not in it, and is off."""
         return {purpose: row for purpose, row in self._rows(project, subject).items() if _lives(row, now)}
+
+    def get(self, project: str, subject: str, purpose: str) -> Item | None:
+        """The row of one choice."""
+        return self._table.get(consent_pk(project, subject), purpose)
+
+    def note(self, row: Item, **facts: Any) -> Item:
+        """Keep facts of this very revision; Collision where it was chosen anew. A receipt is kept once: Collision where
+        one stands."""
+        expect = {"kind": "consent", "rev": row["rev"], **({"receipt": None} if "receipt" in facts else {})}
+        return self._table.update(str(row["pk"]), str(row["sk"]), Change(put=facts, expect=expect))
 
     def granted(self, project: str, subject: str, now: float) -> frozenset[str]:
         """The purposes that the subject allows at this moment, by a consistent read."""
@@ -96,7 +107,7 @@ class Consents:
         put = {**event, "kind": "consent", "id": row["id"] if row else "con_" + random62(24), "events": events}
         if by == "erasure":
             put["ttl"] = expiry("consent", now)
-        drop = () if by == "erasure" else ("ttl",)
+        drop = ("receipt", "told", *(() if by == "erasure" else ("ttl",)))  # those were of the former revision
         change = Change(put=put, drop=drop, expect={"rev": row["rev"] if row else None})
         return self._table.update(consent_pk(project, subject), purpose, change)
 

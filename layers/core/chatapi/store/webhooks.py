@@ -1,4 +1,4 @@
-"""A project's webhook: where it is told of erasures, since what it keeps of the person itself is not ours to erase.
+"""A project's webhook: where it is told of erasures and choices, since what it keeps of the person itself is its own.
 
 Its secret is not stored: it is derived from a secret of the stack and a random number in the row, so a copy of the
 table signs nothing. Standard Webhooks (github.com/standard-webhooks): `whsec_` and base64 of 32 bytes.

@@ -1,0 +1,1 @@
+"""What follows a choice: the signed receipt, and telling recipients."""
