@@ -120,6 +120,11 @@ class Generation:
         current = self.transcript
         try:
             for event in self._stream:
+                if type(event) is Text and not event.logprobs:  # nearly all of them
+                    current.pieces += 1
+                    current.text.append(event.text)
+                    yield event
+                    continue
                 if isinstance(event, Choice):
                     yield Finish(current.finish)
                     current = Transcript()

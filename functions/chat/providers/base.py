@@ -266,7 +266,10 @@ class AcceptedStream:
         try:
             try:
                 for event in self._events:
-                    if isinstance(event, Finish):
+                    if type(event) is Text:  # nearly all of them: no need to ask what else it may be
+                        pieces += 1
+                        yield event
+                    elif isinstance(event, Finish):
                         finish = event
                     elif isinstance(event, Usage):
                         usage = event

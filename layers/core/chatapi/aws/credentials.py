@@ -54,13 +54,20 @@ class AmbientCredentials:
         self._clock = clock
         self._timeout = timeout
         self._fetched: tuple[tuple[str, str], str, Credentials] | None = None
+        self._ambient: tuple[tuple[bytes | None, ...], Credentials] = ((), Credentials("", ""))
 
     def __call__(self) -> Credentials:
         """The credentials to sign the next request with."""
+        raw = os.environb.get  # a quarter of what os.environ takes, three times a call
+        found = raw(b"AWS_ACCESS_KEY_ID"), raw(b"AWS_SECRET_ACCESS_KEY"), raw(b"AWS_SESSION_TOKEN")
+        if found[0] and found[1]:
+            known, made = self._ambient  # one tuple, so that two threads never see halves of two
+            if found != known:
+                access_key, secret_key, token = (os.fsdecode(value or b"") for value in found)
+                made = Credentials(access_key, secret_key, token or None)
+                self._ambient = found, made
+            return made
         env = os.environ
-        access_key, secret_key = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
-        if access_key and secret_key:
-            return Credentials(access_key, secret_key, env.get("AWS_SESSION_TOKEN") or None)
         address = env.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
         if not address:
             raise AwsUnavailable("CredentialsMissing")

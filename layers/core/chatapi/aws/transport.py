@@ -62,7 +62,7 @@ class Transport:
             if _is_stale(sock):
                 sock.close()
                 continue
-            sock.settimeout(timeout)
+            _set_timeout(sock, timeout)
             try:
                 return self._exchange(sock, request)
             except _HUNG_UP as error:
@@ -145,7 +145,7 @@ class Response:
             raise TransportError(sent=True, timed_out=False)
         try:
             if timeout is not None:
-                sock.settimeout(timeout)
+                _set_timeout(sock, timeout)
             data = self._raw.more()
         except (OSError, Malformed, ValueError) as error:  # ValueError: another thread closed it
             failure = _failure(error, sent=True)
@@ -197,6 +197,12 @@ def _head(method: str, target: str, headers: Mapping[str, str], body: bytes) -> 
     if not head.isascii() or " " in target or not head.count("\r") == head.count("\n") == len(lines) - 1:
         raise ValueError("not a request line and headers")
     return f"{head}\r\n\r\n".encode()
+
+
+def _set_timeout(sock: socket.socket, timeout: float) -> None:
+    """A system call, unless it is set already."""
+    if sock.gettimeout() != timeout:
+        sock.settimeout(timeout)
 
 
 def _is_stale(sock: socket.socket) -> bool:
