@@ -27,13 +27,14 @@ def _service() -> Authorizer:
     from chatapi.prices import Price
     from chatapi.secrets import Secrets
 
+    mint, pepper = setting("MINT_SECRET"), setting("KEY_PEPPER_SECRET")
     secrets = Secrets(AwsClient("secretsmanager", region=region()))
     return Authorizer(
         # Short and few: a client waits for this call before anything else happens.
         AwsClient("dynamodb", region=region(), timeout=0.8, attempts=2),
         table=setting("PROJECTS_TABLE"),
-        mint=lambda: secrets.get(setting("MINT_SECRET")),
-        pepper=lambda: secrets.get(setting("KEY_PEPPER_SECRET")),
+        mint=lambda: secrets.get(mint),
+        pepper=lambda: secrets.get(pepper),
         clock=SystemClock(),
         open_without_store=setting("WHEN_STORE_FAILS") == "open",
         dearest=Price(*map(int, setting("DEAREST_PRICE").split())),

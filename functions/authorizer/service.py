@@ -237,7 +237,7 @@ class Authorizer:
         self._without_store.remember(key_hash, parts.kid, item, now)
         if len(self._stale) >= _STALE_PROJECTS:
             self._stale.clear()
-        stale = tuple(name for name in item if windows.expired(name, now))[:20]
+        stale = tuple(windows.all_expired(item, now)[:20])
         self._stale[parts.project] = stale, dead_slots(tuple(item.get("inf", ())), now)
 
 

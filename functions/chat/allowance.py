@@ -86,7 +86,7 @@ class Allowance:
             item = from_item(error.item or {})
         else:
             self._windows, self._reserved = tuple(window.name for window in spent), tokens if spent else 0
-            self._stale = tuple(name for name in item if w.expired(name, now))
+            self._stale = tuple(w.all_expired(item, now))
             self._dead = dead_slots(tuple(item.get("inf", ())), now)
             return self._told(item, requests, spent)
         self._slot = b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -62,8 +62,9 @@ def compose() -> Services:
     completions = Completions(records, vault, marks, clock)
     model_url = os.environ.get("MODEL_URL", "")
     registry = Registry(setting("STAGE"), openai=_on_this_machine(model_url), region=here)
-    projects = setting("PROJECTS_TABLE")
+    projects, allowances = setting("PROJECTS_TABLE"), setting("RECORDS_TABLE")
 
+    @lru_cache(maxsize=256)
     def pepper_of(project: str) -> bytes:
         return project_pepper(secrets.get(setting("SUBJECT_PEPPER_SECRET")), project)
 
@@ -105,7 +106,7 @@ def compose() -> Services:
         registry,
         chat,
         StoredChats(completions, tags),
-        lambda verdict: Account(dynamodb, projects, verdict, once, setting("RECORDS_TABLE")),
+        lambda verdict: Account(dynamodb, projects, verdict, once, allowances),
         IdempotentChat(chat, Replays(records, pepper_of, clock), completions),
         surface,
     )

@@ -36,7 +36,7 @@ _Tokens = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_lengt
 class EmbeddingsRequest(BaseModel):
     """The body, validated. The properties below it are what `Chat.start` asks of every request."""
 
-    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
 
     model: Name
     input: (

@@ -49,6 +49,7 @@ _FINISH: dict[str, FinishReason] = {
 _TIERS = ("default", "flex", "scale", "priority", "fast")
 _LARGEST_ANSWER = 48 * 1024 * 1024
 """Of embeddings, in bytes: 2048 vectors of 3072 numbers are 34 MB in base64."""
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  # parsed JSON has no cycles
 
 
 class OpenAIProvider:
@@ -62,7 +63,7 @@ class OpenAIProvider:
     def open(self, call: Call, *, timeout: float) -> Stream:
         """Send the call; return once the upstream answered 200 with a stream of events."""
         deadline = time.monotonic() + timeout
-        body = json.dumps(self._body(call), separators=(",", ":")).encode()
+        body = _encode(self._body(call)).encode()
         more = call.guardrail.headers() if call.guardrail else {}
         response = self._server.send("/chat/completions", body, "text/event-stream", timeout, more)
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
@@ -195,17 +196,16 @@ class _Translator:
             if choice.get("index"):
                 continue
             delta = choice.get("delta") or {}
-            thought = delta.get("reasoning_content") or delta.get("reasoning")  # DeepSeek's name, and vLLM's newer one
+            text = delta.get("content")
+            more = len(delta) > 1 or text is None  # nearly every chunk is a piece of content and nothing else
+            thought = more and (delta.get("reasoning_content") or delta.get("reasoning"))  # DeepSeek's name, and vLLM's
             if thought:
                 yield Reasoning(thought)
-            text = delta.get("content")
             if text:
                 told = choice.get("logprobs")
                 yield Text(text, _logprobs(told)) if told else Text(text)
-            if delta.get("refusal"):
-                yield Refusal(delta["refusal"])
-            for tool in delta.get("tool_calls") or ():
-                yield from self._tool(tool)
+            if more:
+                yield from self._beside(delta)
             reason = choice.get("finish_reason")
             if reason:
                 yield Finish("content_filter" if self._intervened else _FINISH.get(reason, "stop"))
@@ -219,6 +219,12 @@ class _Translator:
                 reasoning_tokens=int(made.get("reasoning_tokens") or 0),
                 cache_written_tokens=int(given.get("cache_write_tokens") or 0),
             )
+
+    def _beside(self, delta: dict[str, Any]) -> Iterator[Event]:
+        if delta.get("refusal"):
+            yield Refusal(delta["refusal"])
+        for tool in delta.get("tool_calls") or ():
+            yield from self._tool(tool)
 
     def _tool(self, tool: dict[str, Any]) -> Iterator[Event]:
         function = tool.get("function") or {}

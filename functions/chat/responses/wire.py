@@ -38,7 +38,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
 
 
 class Text(_Strict):

@@ -15,7 +15,7 @@ M = TypeVar("M", bound=BaseModel)
 class Strict(BaseModel):
     """A body that is what its model says and nothing more. OpenAI's own shapes are laxer: see chat.wire."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(strict=True, cache_strings="none", extra="forbid", hide_input_in_errors=True, frozen=True)
 
 
 def parsed(

@@ -7,7 +7,7 @@ can forget a store.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -44,6 +44,10 @@ class Kind:
     def allows(self, field: str) -> bool:
         """Whether a field is named, exactly or by a pattern such as `r0_*`."""
         return field in self.fields or any("*" in name and fnmatchcase(field, name) for name in self.fields)
+
+    def allows_all(self, fields: Set[str]) -> bool:
+        """Whether each of the fields is named so."""
+        return all(map(self.allows, fields - self.fields))
 
 
 @dataclass(frozen=True)
@@ -140,5 +144,5 @@ class Catalogued:
 
     def _check(self, item: Item) -> None:
         kind = self._kinds.get(item.get("kind", ""))
-        if kind is None or not all(kind.allows(field) for field in item):
+        if kind is None or not kind.allows_all(item.keys()):
             raise NotInCatalogue("a kind or field that policy/catalogue.toml does not name")

@@ -16,6 +16,8 @@ FIELDS = frozenset(
 )
 _OPAQUE = re.compile(r"[A-Za-z0-9_./:\-<>]{0,200}\Z")
 
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
 Scalar = str | int | float | bool | None
 
 
@@ -28,7 +30,7 @@ def log(event: str, **fields: Scalar) -> None:
     line: dict[str, Scalar] = {"event": event}
     for name, value in fields.items():
         line[name] = value if not isinstance(value, str) or _OPAQUE.match(value) else "<withheld>"
-    sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+    sys.stdout.write(_encode(line) + "\n")
     sys.stdout.flush()
 
 

@@ -6,7 +6,7 @@ again. (API Gateway, "Output from an API Gateway Lambda authorizer": context val
 
 from __future__ import annotations
 
-import base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
             "scopes": " ".join(sorted(self.scopes)),
             "retention": self.retention,
             "region": self.region,
-            "slot": base64.b64encode(self.slot).decode(),
+            "slot": b2a_base64(self.slot, newline=False).decode(),
             "windows": ",".join(self.token_windows),
             "reserved": str(self.reserved),
             "models": " ".join(self.models),
@@ -92,7 +92,7 @@ class Verdict(NamedTuple):
             scopes=frozenset(context["scopes"].split()),
             retention=context["retention"],
             region=context["region"],
-            slot=base64.b64decode(context["slot"], validate=True),
+            slot=a2b_base64(context["slot"], strict_mode=True),
             token_windows=tuple(name for name in context["windows"].split(",") if name),
             reserved=int(context["reserved"]),
             ratelimit={"x-ratelimit-" + k[3:]: v for k, v in context.items() if k.startswith("rl.")},

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from http.client import HTTPException, HTTPResponse
+from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -64,6 +67,47 @@ def test_a_response_that_is_cut_short_is_never_a_whole_one(response: tuple[bytes
     end = data.draw(st.integers(1, len(wire) - 1))
     with pytest.raises(Malformed):
         read(wire[:end])
+
+
+@st.composite
+def nearly_chunked(draw: st.DrawFn) -> bytes:
+    """A chunked body with what the grammar permits, and often one thing that it does not."""
+    body = b""
+    for data in draw(st.lists(st.binary(min_size=1, max_size=20), max_size=4)):
+        size = draw(st.sampled_from([b"%x", b"%X", b"0%x", b"%x;a=b", b"%x "])) % len(data)
+        body += size + b"\r\n" + data + b"\r\n"
+    body += draw(st.sampled_from([b"0\r\n\r\n", b"0\r\na: b\r\n\r\n", b"00\r\n\r\n"]))
+    for _ in range(draw(st.integers(0, 1))):
+        at = draw(st.integers(0, len(body)))
+        body = body[:at] + draw(st.binary(max_size=2)) + body[at + draw(st.integers(0, 2)) :]
+    return body
+
+
+@given(nearly_chunked(), st.lists(st.integers(1, 12), max_size=12))
+@settings(max_examples=examples(300))
+def test_what_is_accepted_is_what_another_parser_reads(body: bytes, cuts: list[int]) -> None:
+    wire, pieces, at = OK + b"transfer-encoding: chunked\r\n\r\n" + body, [], 0
+    for cut in cuts:
+        pieces.append(wire[at : at + cut])
+        at += cut
+    try:
+        found = read(*pieces, wire[at:])[2]
+    except Malformed:
+        return
+    assert found == read_by_the_library(wire)
+
+
+def read_by_the_library(wire: bytes) -> bytes | None:
+    class Connection:
+        def makefile(self, *_: Any) -> BytesIO:
+            return BytesIO(wire)
+
+    response = HTTPResponse(Connection())  # type: ignore[arg-type]
+    try:
+        response.begin()
+        return response.read()
+    except HTTPException:
+        return None
 
 
 @given(st.binary(max_size=200), st.booleans())

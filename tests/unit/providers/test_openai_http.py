@@ -187,6 +187,11 @@ def test_any_cut_of_the_bytes_gives_the_same_events(stub: Stub, pieces: list[str
     assert events_of(stub, *frames) == [*map(Text, pieces), Finish("stop"), Usage(1, 2)]
 
 
+def test_a_character_whose_halves_come_apart_arrives(stub: Stub) -> None:
+    halves = [chunk({"content": half}) for half in ("\ud83d", "\ude00")]
+    assert events_of(stub, *halves, chunk({}, "stop"))[:2] == [Text("\ud83d"), Text("\ude00")]
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 408])
 def test_trouble_before_acceptance_is_worth_a_retry(upstream: ScriptedUpstream, status: int) -> None:
     upstream.script(Script(status=status))

@@ -32,13 +32,15 @@ _LARGEST = 10**38
 
 def to_av(value: Value) -> dict[str, Any]:
     """Encode one value. Raises TypeError for a type, ValueError for a number or set, that has no encoding."""
-    encode = _ENCODERS.get(type(value)) or next(
-        (_ENCODERS[base] for base in type(value).__mro__ if base in _ENCODERS),
-        None,  # a StrEnum is a str
-    )
-    if encode is None:
-        raise TypeError("no attribute value for this type")
+    encode = _ENCODERS.get(type(value)) or _encoder_of_base(type(value))
     return encode(value)
+
+
+def _encoder_of_base(kind: type) -> Callable[[Any], dict[str, Any]]:
+    for base in kind.__mro__:  # a StrEnum is a str
+        if base in _ENCODERS:
+            return _ENCODERS[base]
+    raise TypeError("no attribute value for this type")
 
 
 def from_av(av: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ refused, not repaired: what two parsers read differently is how messages are smu
 
 from __future__ import annotations
 
+import re
 import select
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ _LONGEST_HEAD = 64 * 1024
 _LONGEST_LINE = 4096
 _RECEIVE = 64 * 1024
 _HEX = frozenset(b"0123456789abcdefABCDEF")
+_PLAIN_SIZE = re.compile(rb"([0-9a-fA-F]{1,12})\r\n").match
 _WITHOUT_BODY = (204, 304)
 
 
@@ -112,8 +114,11 @@ class Reading:
         return data
 
     def _take_chunks(self) -> bytes:
-        buffer, at, pieces = self._buffer, 0, []
+        buffer, at = self._buffer, 0
+        pieces: list[bytes] = []
         while not self.ended:
+            if self._state == "size":
+                at = _plain_chunks(buffer, at, pieces)
             if self._state == "data":
                 piece = buffer[at : at + self._left]
                 pieces.append(piece)
@@ -144,6 +149,18 @@ class Reading:
         if self.ended and self._buffer:
             raise Malformed
         return b"".join(pieces)
+
+
+def _plain_chunks(buffer: bytes, at: int, pieces: list[bytes]) -> int:
+    """Take the chunks that are there from size to end with no extension, as nearly all are; where the next one is."""
+    while plain := _PLAIN_SIZE(buffer, at):
+        start = plain.end()
+        end = start + int(plain[1], 16)
+        if end == start or buffer[end : end + 2] != b"\r\n":
+            break  # the last one, or one that is incomplete or malformed
+        pieces.append(buffer[start:end])
+        at = end + 2
+    return at
 
 
 def _headers(lines: bytes) -> dict[str, str]:

@@ -13,7 +13,7 @@ A key with limits of its own has counters of its own, its id before the stamp: `
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -86,6 +86,7 @@ def limit_of(item: Mapping[str, Any], window: Window) -> int:
 
 
 _GRACE = 30.0
+_KINDS = frozenset({"d_", "m_", "s_", "r0", "r1", "t0", "t1", "p0", "p1"})
 
 
 def expired(name: str, now: float) -> bool:
@@ -97,6 +98,11 @@ def expired(name: str, now: float) -> bool:
         return stamp < time.strftime("%y%m%d" if kind == "d" else "%y%m", time.gmtime(now - _GRACE))
     start = int(stamp) * 60 + (30 if kind[1] == "1" else 0)
     return start + 60 + _GRACE < now
+
+
+def all_expired(names: Iterable[str], now: float) -> list[str]:
+    """Those of an item's attributes that are expired counters."""
+    return [name for name in names if name[:2] in _KINDS and expired(name, now)]
 
 
 def duration(seconds: float) -> str:
