@@ -92,7 +92,7 @@ class Target:
         """Where the owners of projects can be reached."""
         clock, dynamodb = SystemClock(), self.client("dynamodb")
         keys = self.output("VaultTable"), self.output("EpochAlias")
-        vault = vault_of(dynamodb, self.client("kms"), clock, *keys)
+        vault = vault_of(dynamodb, self.client("kms"), clock, *keys, despite_restriction=True)
         secrets = Secrets(self.client("secretsmanager"))
         records = Records(self.records(), vault, Marks(self.requests(), clock), clock)
         return Contacts(records, lambda: secrets.get(self.output("SubjectPepperSecret")))
@@ -108,7 +108,7 @@ class Target:
 
     def executions(self) -> StepFunctions:
         """The workflows."""
-        machines = {"erasure": self.output("ErasureMachine"), "export": self.output("ExportMachine")}
+        machines = {name: self.output(f"{name.title()}Machine") for name in ("erasure", "export", "changes")}
         return StepFunctions(self.client("states"), machines)
 
     def subject(self, project: str, user: str | None) -> str:

@@ -16,7 +16,7 @@ from chat.providers.base import Provider
 from chat.providers.dialects import DIALECTS
 from chat.replays import Replays
 from chat.service import Chat
-from chat.stored import StoredChats, tags_of
+from chat.stored import StoredChats
 from chatapi.aws.client import AwsClient
 from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
@@ -25,6 +25,7 @@ from chatapi.store.completions import Completions
 from chatapi.store.days import Days
 from chatapi.store.marks import Marks
 from chatapi.store.records import Records
+from chatapi.store.tags import tags_of
 from chatapi.vault import project_pepper, subject_id
 from chatapi.vault.subjects import Kind
 from chatapi.verdict import Verdict

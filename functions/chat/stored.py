@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -10,22 +9,10 @@ from typing import Any, TypeAlias
 from chatapi.errors import BadRequest, NotFound
 from chatapi.ids import is_completion_id
 from chatapi.store.completions import Completions, Filter
-from chatapi.vault.lp import lp
 
 MAX_PAGE = 100
-_TAG_BYTES = 2
 Tags: TypeAlias = Callable[[str, Mapping[str, str]], frozenset[bytes]]
 """(project, metadata) → the digests by which a list finds what carries it."""
-
-
-def tags_of(pepper: bytes, metadata: Mapping[str, str]) -> frozenset[bytes]:
-    """A digest of each pair, under the project's pepper: two bytes of an HMAC.
-
-    They stand in the clear beside opaque ids, so they are cut until they prove nothing: each of the 65,536 values is
-    that of any number of pairs. What matches is decrypted and compared.
-    """
-    key = hmac.digest(pepper, lp("chatapi/metadata/v1"), "sha256")
-    return frozenset(hmac.digest(key, lp(name, value), "sha256")[:_TAG_BYTES] for name, value in metadata.items())
 
 
 def packed(messages: Sequence[Mapping[str, Any]], completion: Mapping[str, Any]) -> bytes:

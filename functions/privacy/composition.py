@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from chatapi.aws.client import AwsClient
 from chatapi.clock import SystemClock
@@ -15,6 +16,8 @@ from chatapi.store.consents import Consents
 from chatapi.store.project_flags import ProjectFlags
 from chatapi.store.webhooks import Webhooks
 from chatapi.wiring import store_of
+from privacy.asking import Asking
+from privacy.changes.client import LambdaDesk
 from privacy.consents import Choices
 from privacy.downloads import Links
 from privacy.executions import Followers, StepFunctions
@@ -29,16 +32,24 @@ def compose() -> Rights:
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     requests = store_of(AwsClient("dynamodb", region=here), "requests", clock)
     cases = Cases(requests)
-    machines = {"erasure": setting("ERASURE_MACHINE"), "export": setting("EXPORT_MACHINE")}
-    return Rights(
+    machines = {name: setting(f"{name.upper()}_MACHINE") for name in ("erasure", "export", "changes")}
+    desk = LambdaDesk(AwsClient("lambda", region=here, timeout=20.0, attempts=1), setting("CHANGES_FUNCTION"))
+
+    @cache
+    def choices() -> Choices:
+        return compose_consents(rights)
+
+    rights = Rights(
         cases,
         StepFunctions(AwsClient("states", region=here), machines),
         KmsSigner(AwsClient("kms", region=here), setting("SIGNING_KEY")),
         clock,
         lambda: secrets.get(setting("SUBJECT_PEPPER_SECRET")),
         links=Links(requests, cases, S3Downloads(setting("EXPORTS_BUCKET")), clock),
+        asking=Asking(desk, choices),
         grace_seconds=int(setting("GRACE_SECONDS")),
     )
+    return rights
 
 
 def outbound() -> Outbound:

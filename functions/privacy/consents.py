@@ -15,7 +15,7 @@ from chatapi.catalogue import catalogue, read_policy
 from chatapi.certificates import RECEIPT
 from chatapi.clock import Clock, iso
 from chatapi.errors import BadRequest, Conflict, Unavailable
-from chatapi.store.consents import GRANTED, STATES, Consents, optional_purposes, stands
+from chatapi.store.consents import GRANTED, STATES, WITHDRAWN, Consents, optional_purposes, stands
 from chatapi.store.items import Collision, Item
 from privacy.requests import Choice, Subject
 
@@ -54,20 +54,10 @@ class Choices:
         """Write a choice; its receipt. BadRequest for a purpose that is not known, or that is not for choosing, with
         the reason of policy/purposes.toml (RGT-9). Conflict where others changed it all the while. Unavailable where it
         is written and could not be put to use: the same choice again does that."""
-        purpose = read_policy("purposes")["purposes"].get(choice.purpose)
-        if purpose is None:
-            offered = ", ".join(optional_purposes())
-            raise BadRequest("There is no such purpose. Optional: " + offered, code="unknown_purpose", param="purpose")
-        if not purpose["optional"]:
-            text = "This purpose is not optional. " + purpose["reason"]
-            raise BadRequest(text, code="purpose_not_optional", param="purpose")
+        _choosable(choice.purpose)
         if choice.state not in STATES:
             raise BadRequest("state is granted or withdrawn.", code="invalid_value", param="state")
-        subject = self._pseudonym(project, choice.subject)
-        try:
-            row = self._consents.choose(project, subject, choice.purpose, choice.state, self._clock.now())
-        except Collision:
-            raise Conflict("The choice was changed by others at the same time; try again.") from None
+        row = self._write(project, self._pseudonym(project, choice.subject), choice.purpose, choice.state)
         self._put_to_use(project, row)
         return signed(row)
 
@@ -82,10 +72,31 @@ class Choices:
         except AwsError:
             raise Unavailable("The choice was recorded, and nobody was told yet. Send it again.") from None
 
+    def withdraw(self, project: str, subject: str, purpose: str) -> None:
+        """An objection of a data subject, by its pseudonym (GDPR Art. 21); refusals as those of `choose`."""
+        _choosable(purpose)
+        self._put_to_use(project, self._write(project, subject, purpose, WITHDRAWN))
+
+    def _write(self, project: str, subject: str, purpose: str, state: str) -> Item:
+        try:
+            return self._consents.choose(project, subject, purpose, state, self._clock.now())
+        except Collision:
+            raise Conflict("The choice was changed by others at the same time; try again.") from None
+
     def show(self, project: str, subject: Subject) -> dict[str, Any]:
         """Every optional purpose, whether it is allowed, and the record of the choice where there was one."""
         found = self._consents.all(project, self._pseudonym(project, subject), self._clock.now())
         return {"object": "list", "data": [_shown(name, found.get(name)) for name in optional_purposes()]}
+
+
+def _choosable(name: str) -> None:
+    purpose = read_policy("purposes")["purposes"].get(name)
+    if purpose is None:
+        offered = ", ".join(optional_purposes())
+        raise BadRequest("There is no such purpose. Optional: " + offered, code="unknown_purpose", param="purpose")
+    if not purpose["optional"]:
+        text = "This purpose is not optional. " + purpose["reason"]
+        raise BadRequest(text, code="purpose_not_optional", param="purpose")
 
 
 def _shown(name: str, row: Item | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chatapi.catalogue import read_policy
-from chatapi.store.cases import CLOSED, FAILED, IN_PROGRESS, IRREVERSIBLE, ON_HOLD, RECEIVED, Case
+from chatapi.store.cases import CLOSED, COMPLETED, FAILED, IN_PROGRESS, IRREVERSIBLE, ON_HOLD, RECEIVED, Case
 
 
 def explained(case: Case) -> dict[str, Any]:
@@ -26,7 +26,15 @@ def explained(case: Case) -> dict[str, Any]:
         if extension := case.get("extended"):
             return _told(extension["reason"], due, " ".join([*words, texts["extended"]]))
         return _told(None, due, words[0])
-    return _told(None, None, texts[case.status])
+    now = _standing(case)
+    return _told(now, None, texts[now or case.status])
+
+
+def _standing(case: Case) -> str | None:
+    """What stands since a restriction was carried out (GDPR Art. 18(3)); None for all else."""
+    if case.status != COMPLETED or case.type != "restriction" or not case.get("made"):
+        return None
+    return "restricted" if case.get("restricted") else "lifted"
 
 
 def _told(reason: str | None, until: int | None, explanation: str, complain: str | None = None) -> dict[str, Any]:

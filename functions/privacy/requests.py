@@ -9,14 +9,28 @@ from pydantic import AfterValidator, Field, model_validator
 from chatapi.bodies import Strict, parsed
 from chatapi.deadlines import acknowledge_by, ccpa_due
 from chatapi.errors import BadRequest
+from chatapi.mail import is_address
 from chatapi.store.cases import CANCEL, REVERSIBLE, Case
+from privacy.changes.places import COMPLETION, CONTACT, CONVERSATION, ITEM, RESPONSE, fits, is_place, kind_of
 from privacy.explanations import explained
 from privacy.tasks.outcomes import public
 
 MAX_BODY_BYTES = 16 * 1024
-OFFERED = ("access", "portability", "erasure")
-_FIELDS = frozenset({"type", "subject", "user", "owner", "purpose", "state"})
+OFFERED = ("access", "portability", "erasure", "correction", "completion", "restriction", "objection")
+PAGES = ("access", "portability", "erasure")
+"""What the portal has pages for."""
+MOST_CHANGES = 20
+_DETAILS = {
+    "correction": ("changes",),
+    "completion": ("statements",),
+    "restriction": ("restricted",),
+    "objection": ("purpose",),
+}
+_OPTIONAL = frozenset({"restricted"})
+_FIELDS = frozenset({"type", "subject", "user", "owner", "purpose", "state", "changes", "statements", "restricted"})
+_FIELDS |= {"record", "conversation", "path", "value", "text"}
 _TEXTS = {"subject": "Select with exactly one of user and owner."}
+_RECORD = "^[A-Za-z0-9_-]{1,128}$"
 
 
 def _true(value: bool) -> bool:
@@ -38,10 +52,58 @@ class Subject(Strict):
         return self
 
 
-class PrivacyRequest(Strict):
-    """The body of `POST /v1/privacy/requests`."""
+class Change(Strict):
+    """A text of a stored record to be corrected: `path` is a JSON Pointer into the record as an export shows it;
+    `conversation` names the one that an item is in."""
+
+    record: Annotated[str, Field(pattern=_RECORD)]
+    path: Annotated[str, Field(max_length=256)]
+    value: str
+    conversation: Annotated[str | None, Field(pattern=_RECORD)] = None
+
+    @model_validator(mode="after")
+    def _of_a_text(self) -> Change:
+        kind = kind_of(self.record)
+        if kind is None or not is_place(kind, self.path) or not fits(self.path, self.value):
+            raise ValueError("a text of a record that can be corrected")
+        if (kind == ITEM) != (self.conversation is not None):
+            raise ValueError("an item and its conversation")
+        if kind == CONTACT and not is_address(self.value):
+            raise ValueError("a mail address")
+        return self
+
+
+class Statement(Strict):
+    """A statement to be kept beside a stored record."""
+
+    record: Annotated[str, Field(pattern=_RECORD)]
+    text: Annotated[str, Field(min_length=1, max_length=8192)]
+
+    @model_validator(mode="after")
+    def _beside_a_record(self) -> Statement:
+        if kind_of(self.record) not in (COMPLETION, RESPONSE, CONVERSATION):
+            raise ValueError("a record that a statement can stand beside")
+        return self
+
+
+class Wish(Strict):
+    """What is asked for, whoever it is for: the type of request, and what that type needs."""
 
     type: str
+    changes: Annotated[list[Change], Field(min_length=1, max_length=MOST_CHANGES)] | None = None
+    statements: Annotated[list[Statement], Field(min_length=1, max_length=MOST_CHANGES)] | None = None
+    restricted: bool = True
+    purpose: Annotated[str, Field(max_length=64)] | None = None
+
+    def content(self) -> list[dict[str, Any]] | None:
+        """What is handed in at the desk: personal data. None where the type has none."""
+        found = self.changes or self.statements
+        return [entry.model_dump() for entry in found] if found else None
+
+
+class PrivacyRequest(Wish):
+    """The body of `POST /v1/privacy/requests`."""
+
     subject: Subject
 
 
@@ -71,7 +133,24 @@ def parse(body: bytes) -> PrivacyRequest:
             code="unsupported_type",
             param="type",
         )
-    return request
+    return complete(request)
+
+
+_W = TypeVar("_W", bound=Wish)
+
+
+def complete(wish: _W) -> _W:
+    """The same, if it has what its type needs and nothing else. BadRequest."""
+    needed = _DETAILS.get(wish.type, ())
+    for name in sorted(wish.model_fields_set - {"type", "subject", *needed}):
+        raise BadRequest("This type of request has no such parameter.", code="unknown_parameter", param=name)
+    for name in needed:
+        if getattr(wish, name) is None or (name not in wish.model_fields_set and name not in _OPTIONAL):
+            raise BadRequest("A required parameter is missing.", code="missing_required_parameter", param=name)
+    places = [(change.record, change.conversation, change.path) for change in wish.changes or ()]
+    if len(set(places)) < len(places):
+        raise BadRequest("A text is corrected once in a request.", code="invalid_value", param="changes")
+    return wish
 
 
 def parse_session(body: bytes) -> SessionRequest:
@@ -88,6 +167,16 @@ def _parsed(model: type[_Model], body: bytes) -> _Model:
     return parsed(model, body, known=_FIELDS, most=MAX_BODY_BYTES, texts=_TEXTS)
 
 
+def result(case: Case) -> dict[str, Any] | None:
+    """What came of a request that has more to tell than its stores: opaque ids and fixed words. None for the others."""
+    if case.type in ("correction", "completion"):
+        changes = case.get("changes", [])
+        return {"changes": [{name: change[name] for name in ("record", "outcome")} for change in changes]}
+    if case.type == "restriction":
+        return {"restricted": case.get("restricted")}
+    return {"purpose": case.get("purpose")} if case.type == "objection" else None
+
+
 def show(case: Case) -> dict[str, Any]:
     """A case on the wire. Times in POSIX seconds; it never says who the data subject is."""
     return {
@@ -99,6 +188,7 @@ def show(case: Case) -> dict[str, Any]:
         "due_at": int(case.get("due")),
         "completed_at": case.get("completed"),
         "stores": public(case.get("stores", [])),
+        "result": result(case),
         **explained(case),
         "clocks": {
             "gdpr": {"due_at": int(case.get("due")), "extended": "extended" in case.facts},

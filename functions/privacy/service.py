@@ -14,8 +14,9 @@ from chatapi.errors import BadRequest, Conflict, NotFound, Unavailable
 from chatapi.ids import base62, request_id
 from chatapi.store.cases import COMPLETED, FAILED, RECEIVED, Case, Cases
 from chatapi.vault import lp, project_pepper, subject_id
+from privacy.asking import Asking
 from privacy.downloads import Links
-from privacy.requests import PrivacyRequest, Subject
+from privacy.requests import PrivacyRequest, Subject, Wish, complete
 
 STALE_SECONDS = 60
 """How long a case may wait for its execution before the next read of it starts one."""
@@ -45,6 +46,7 @@ class Rights:
         pepper: Callable[[], bytes],
         *,
         links: Links,
+        asking: Asking,
         grace_seconds: int = 0,
     ) -> None:
         self._cases = cases
@@ -53,18 +55,33 @@ class Rights:
         self._clock = clock
         self._pepper = pepper
         self._links = links
+        self._asking = asking
         self._grace = grace_seconds
 
     def create(self, project: str, request: PrivacyRequest, idempotency_key: str | None = None) -> Case:
         """A new case under way. With an idempotency key the same call gives the same case, and starts it again where it
         was not started or has failed. Unavailable where it was created but not started: then it stays `received`."""
         pepper, subject = project_pepper(self._pepper(), project), self.pseudonym(project, request.subject)
-        return self.open(project, subject, request.type, _case_id(pepper, project, idempotency_key))
+        return self.ask(project, subject, request, _case_id(pepper, project, idempotency_key))
+
+    def ask(self, project: str, subject: str, wish: Wish, case_id: str | None = None) -> Case:
+        """See `create`, for a data subject by its pseudonym. `wish` is what `privacy.requests.complete` has passed.
+        BadRequest where what it asks for is not known, or not for choosing."""
+        standing = self._cases.find(project, case_id) if case_id else None
+        if standing is not None:  # what it carries was handed in then
+            return self._going(standing, subject, wish.type)
+        target, facts = self._asking.prepare(project, subject, wish)
+        now = self._clock.now()
+        case = self._cases.create(
+            project, case_id or request_id(), wish.type, subject, now, target=target, grace=self._grace, **facts
+        )
+        return self._going(case, subject, wish.type)
 
     def open(self, project: str, subject: str, right: str, case_id: str | None = None) -> Case:
-        """See `create`, for a data subject by its pseudonym."""
-        now = self._clock.now()
-        case = self._cases.create(project, case_id or request_id(), right, subject, now, grace=self._grace)
+        """See `ask`, for a right that needs nothing but its name."""
+        return self.ask(project, subject, complete(Wish(type=right)), case_id)
+
+    def _going(self, case: Case, subject: str, right: str) -> Case:
         if case.subject != subject or case.type != right:
             raise Conflict("This idempotency key was used for another request.", code="idempotency_key_reused")
         if case.status in (RECEIVED, FAILED) and case.open:
@@ -106,7 +123,9 @@ class Rights:
 
     def cancel(self, project: str, case_id: str) -> Case:
         """Cancel, while everything can be taken back; Conflict afterwards."""
-        return self._cases.cancel(self._own(project, case_id))
+        case = self._cases.cancel(self._own(project, case_id))
+        self._asking.forget(case)
+        return case
 
     def certificate(self, project: str, case_id: str, part: str | None = None) -> bytes:
         """The certificate's bytes, the same at every call; NotFound until there is one. `part` "release": the second

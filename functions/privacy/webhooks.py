@@ -4,8 +4,9 @@
     webhook-timestamp   POSIX seconds of this try
     webhook-signature   v1,base64(HMAC-SHA256(secret, "{id}.{timestamp}.{body}"))
 
-The body has opaque ids alone. The project knows the request by the id that it was given when it asked; the value of
-`user` is not known here any more, and would be personal data on its way through another network.
+The body has opaque ids alone; a corrected text is read where it is stored. The project knows the request by the id
+that it was given when it asked; the value of `user` is not known here any more, and would be personal data on its way
+through another network.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def body_of(case: Case) -> bytes:
             "subjects": case.subjects,
             "submittedTimestamp": case.created,
             "dueTimestamp": int(case.get("due")),
+            **_details(case),
         },
     }
     return json.dumps(message, separators=(",", ":"), sort_keys=True).encode()
@@ -71,6 +73,15 @@ def choice_body(row: Item) -> bytes:
         },
     }
     return json.dumps(message, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _details(case: Case) -> dict[str, Any]:
+    """What of the person's data it is about, by opaque ids and fixed words: the project reads the new text here."""
+    found: dict[str, Any] = {"restricted": case.get("restricted")} if case.type == "restriction" else {}
+    if changes := case.get("changes"):
+        done = [change["record"] for change in changes if change["outcome"] != "nothing_found"]
+        found["records"] = list(dict.fromkeys(done))
+    return found
 
 
 def sign(key: bytes, name: str, timestamp: int, body: bytes) -> dict[str, str]:

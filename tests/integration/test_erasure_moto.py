@@ -61,6 +61,8 @@ class Stack:
             "GRACE_SECONDS": "0",
             "ERASURE_MACHINE": self._machine(),
             "EXPORT_MACHINE": "arn:aws:states:not-called-here",
+            "CHANGES_MACHINE": "arn:aws:states:not-called-here",
+            "CHANGES_FUNCTION": "not-called-here",
         }
         for name, value in env.items():
             monkeypatch.setenv(name, value)

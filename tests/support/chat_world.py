@@ -15,7 +15,7 @@ from chat.providers.scripted import ScriptedProvider
 from chat.replays import Replays
 from chat.responses.routes import Asked, Surface
 from chat.service import Answer, Chat
-from chat.stored import StoredChats, tags_of
+from chat.stored import StoredChats
 from chat.wire import parse
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
@@ -29,6 +29,7 @@ from chatapi.store.marks import Marks
 from chatapi.store.patterns import Patterns
 from chatapi.store.projects import NEVER
 from chatapi.store.records import Records
+from chatapi.store.tags import tags_of
 from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.vault.memory import MemoryKeys, MemoryWraps
 from chatapi.verdict import DEFAULT_OUTPUT_TOKENS, Verdict, estimate

@@ -25,7 +25,12 @@ def create_stack(client: Callable[[str], Any], stack: str, parameters: Mapping[s
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
-    for workflow in ("erasure", "export", "consent"):  # accept executions and run none: tests drive the tasks
+    for workflow in (
+        "erasure",
+        "export",
+        "consent",
+        "changes",
+    ):  # accept executions and run none: tests drive the tasks
         client("stepfunctions").create_state_machine(
             name=f"{stack}-{workflow}",
             definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": true}}}',

@@ -59,12 +59,12 @@ def without_api() -> str:
     }
     del template["Resources"][SIGNING_KEY]
     template["Parameters"].update({name: {"Type": "String"} for name in (*SECRETS, SIGNING_KEY)})
-    for name in ("BaseUrl", "PortalUrl", "ErasureMachine", "ExportMachine"):
+    for name in ("BaseUrl", "PortalUrl", "ErasureMachine", "ExportMachine", "ChangesMachine"):
         del template["Outputs"][name]
     text = json.dumps(template).replace(
         json.dumps({"Fn::GetAtt": [SIGNING_KEY, "Arn"]}), json.dumps({"Ref": SIGNING_KEY})
     )
-    for machine in ("erasure", "export"):
+    for machine in ("erasure", "export", "changes"):
         named = {"Fn::Sub": MACHINE_ARN + machine}
         text = text.replace(json.dumps({"Ref": f"{machine.title()}Machine"}), json.dumps(named))
     return text

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chat.responses.translate import Item
-from chatapi.errors import BadRequest, Conflict, NotFound, SubjectErased
+from chatapi.errors import BadRequest, Conflict, NotFound, ProcessingRestricted, SubjectErased
 from chatapi.ids import token_of
 from chatapi.store.records import Records, Stale
 from chatapi.store.sealed import Record
@@ -84,7 +84,7 @@ class Conversations:
     def delete(self, shared: Shared) -> None:
         """Delete it, and the items of everybody in it."""
         for handle in self._handles(shared):
-            self._records.delete(handle, "conversation", shared.record.id, children=("item",))
+            self._records.delete(handle, "conversation", shared.record.id, children=("item", "statement"))
 
     def add(self, shared: Shared, handle: SubjectHandle, items: Sequence[Item], until: int | None = None) -> None:
         """Add items of the handle's data subject; each has its id. `until` can only tighten their term.
@@ -140,6 +140,8 @@ class Conversations:
                     yield self._vault.reader(shared.handle.project, *person)
                 except SubjectErased:
                     continue  # nobody can read those items any more, and the erasure deletes them
+                except ProcessingRestricted:
+                    continue  # they are kept and not used (GDPR Art. 18); the others' are
 
     def _held(self, shared: Shared, wanted: str) -> tuple[SubjectHandle, Item]:
         if not any(token_of(prefix, wanted) for prefix in ITEM_PREFIXES):

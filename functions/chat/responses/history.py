@@ -163,7 +163,7 @@ class History:
 
     def delete(self, stored: Stored) -> None:
         """Delete a stored response."""
-        self._records.delete(stored.handle, "response", stored.response["id"])
+        self._records.delete(stored.handle, "response", stored.response["id"], children=("statement",))
 
 
 def may_read(caller: Verdict, param: str) -> None:

@@ -29,7 +29,7 @@ def compose() -> Ports:
         Cases(requests),
         requests,
         store_of(database, "records", clock),
-        Vault(wraps, KmsKeys(keys, setting("EPOCH_KEY")), clock),
+        Vault(wraps, KmsKeys(keys, setting("EPOCH_KEY")), clock, despite_restriction=True),
         Ledger(ledger),
         KmsSigner(keys, setting("SIGNING_KEY")),
         clock,

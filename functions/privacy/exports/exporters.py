@@ -43,6 +43,10 @@ from privacy.tasks.ports import NotCovered
 
 _CASES_A_PAGE = 100
 
+STATEMENT = "statement"
+STATED = ("conversation", "response")
+"""Sealed kinds that statements stand beside; completions are the other one."""
+
 Values = Iterator[dict[str, Any]]
 
 
@@ -72,13 +76,14 @@ def rows(table: Table, pk: str, prefix: str = "") -> Iterator[Item]:
 
 def _completions(ports: Ports, scope: Scope) -> Values:
     for handle in filter(None, scope.handles.values()):
-        pk = subject_pk(handle.project, handle.subject, handle.generation)
+        pk, beside = subject_pk(handle.project, handle.subject, handle.generation), _beside(ports, handle)
         found = _located(ports, handle, pk)
-        for _, group in groupby(found, key=lambda pair: completion_of(pair[0]["sk"])[0]):
+        for name, group in groupby(found, key=lambda pair: completion_of(pair[0]["sk"])[0]):
             whole = list(group)
             if len(whole) == whole[0][1]:  # else a write or a delete that was cut off: nobody can read it
                 chunks = [row for row, _ in whole]
-                yield {**json.loads(_joined(handle, pk, chunks)), "expires_at": chunks[0]["ttl"]}
+                said = {"statements": beside[name]} if name in beside else {}
+                yield {**json.loads(_joined(handle, pk, chunks)), **said, "expires_at": chunks[0]["ttl"]}
 
 
 def _located(ports: Ports, handle: SubjectHandle, pk: str) -> Iterator[tuple[Item, int]]:
@@ -92,9 +97,21 @@ def _located(ports: Ports, handle: SubjectHandle, pk: str) -> Iterator[tuple[Ite
 
 def _joined(handle: SubjectHandle, pk: str, chunks: list[Item]) -> bytes:
     return b"".join(
-        handle.open("records", pk, row["sk"], chunk_attribute(index, len(chunks)), 1, row["body"])
+        handle.open("records", pk, row["sk"], chunk_attribute(index, len(chunks)), row.get("rev", 1), row["body"])
         for index, row in enumerate(chunks)
     )
+
+
+def _beside(ports: Ports, handle: SubjectHandle) -> dict[str, list[dict[str, Any]]]:
+    """What the person has put beside records, by their ids (GDPR Art. 16)."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in _records(ports).every(handle, STATEMENT, nested=True):
+        found.setdefault(record.parent, []).append(_value(record.body))
+    return found
+
+
+def _records(ports: Ports) -> Records:
+    return Records(ports.records, ports.vault, ports.marks, ports.clock)
 
 
 def _held(ports: Ports, scope: Scope) -> Values:
@@ -115,15 +132,18 @@ def _held(ports: Ports, scope: Scope) -> Values:
             }
 
 
-def _sealed(kind: str, parent: str = "") -> Callable[[Ports, Scope], Values]:
-    """A kind of chatapi.store.records, of its own or below another kind."""
+def _sealed(kind: str, *, below: bool = False) -> Callable[[Ports, Scope], Values]:
+    """A kind of chatapi.store.records, of its own or below other records: also below somebody else's, as an item in a
+    conversation of several people is."""
 
     def read(ports: Ports, scope: Scope) -> Values:
-        records = Records(ports.records, ports.vault, ports.marks, ports.clock)
+        records = _records(ports)
         for handle in filter(None, scope.handles.values()):
-            for record in records.every(handle, kind, above=parent):
-                place = {"parent": record.parent} if parent else {}
-                yield {"id": record.id, **place, "data": _value(record.body), "expires_at": record.expires}
+            beside = _beside(ports, handle) if kind in STATED else {}
+            for record in records.every(handle, kind, nested=below):
+                place = {"parent": record.parent} if below else {}
+                said = {"statements": beside[record.id]} if record.id in beside else {}
+                yield {"id": record.id, **place, "data": _value(record.body), **said, "expires_at": record.expires}
 
     return read
 
@@ -191,8 +211,19 @@ Exporter = Callable[[Ports, Scope, Archive], int]
 _EXPORTERS: dict[str, Exporter] = {
     "completion": _lines("chats.jsonl", "Stored chats: the messages that were sent and the completion.", _completions),
     "conversation": _lines("conversations.jsonl", "Conversations.", _sealed("conversation")),
-    "item": _lines("conversation-items.jsonl", "What was said in them.", _sealed("item", "conversation")),
+    "item": _lines("conversation-items.jsonl", "What was said in them.", _sealed("item", below=True)),
     "response": _lines("responses.jsonl", "Stored responses.", _sealed("response")),
+    "statement": _lines(
+        "statements.jsonl",
+        "What you have put beside records; it stands beside each of them too.",
+        _sealed(STATEMENT, below=True),
+    ),
+    "change": _lines("changes.jsonl", "What you have asked to be changed, while it is under way.", _sealed("change")),
+    "amendment": _lines(
+        "corrections.jsonl",
+        "Which texts were corrected, and what opens the receipts' commitments.",
+        _sealed("amendment"),
+    ),
     "contact": _lines("contacts.jsonl", "Where you can be reached.", _sealed("contact")),
     "day": _day_table,
     "held": _lines("held.jsonl", "What is kept of an earlier erasure under a legal hold.", _held),

@@ -69,7 +69,7 @@ def compose_sender() -> Ports:
     here, clock = region(), SystemClock()
     secrets = Secrets(AwsClient("secretsmanager", region=here))
     dynamodb = AwsClient("dynamodb", region=here)
-    vault = vault_of(dynamodb, AwsClient("kms", region=here), clock)
+    vault = vault_of(dynamodb, AwsClient("kms", region=here), clock, despite_restriction=True)
     requests = store_of(dynamodb, "requests", clock)
     records = store_of(dynamodb, "records", clock)
     return Ports(

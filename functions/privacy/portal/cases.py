@@ -10,7 +10,7 @@ from privacy.identity.tokens import Session
 from privacy.portal.markup import Html, el, many
 from privacy.portal.shell import Answer, answer, date, form, page, see
 from privacy.portal.visit import Visit
-from privacy.requests import OFFERED, show
+from privacy.requests import PAGES, show
 from privacy.service import Rights
 
 _STAGES = ("received", "in_progress", "completed")
@@ -58,7 +58,7 @@ def export(visit: Visit, rights: Rights, session: Session, case_id: str) -> Answ
 
 def _create(visit: Visit, rights: Rights, session: Session) -> Answer:
     right = visit.form.get("type", "")
-    if right not in OFFERED:
+    if right not in PAGES:
         return _index(visit, rights, session, problem="requests.choose")
     if right == "erasure" and visit.form.get("sure") != "yes":
         return _index(visit, rights, session, problem="requests.not_sure", chosen=right)
@@ -79,8 +79,8 @@ def _index(visit: Visit, rights: Rights, session: Session, *, problem: str | Non
         form(
             visit,
             "requests",
-            el("fieldset", el("legend", say("requests.which")), (_choice(visit, right, chosen) for right in OFFERED)),
-            _sure(visit) if "erasure" in OFFERED else None,
+            el("fieldset", el("legend", say("requests.which")), (_choice(visit, right, chosen) for right in PAGES)),
+            _sure(visit) if "erasure" in PAGES else None,
             el("button", say("requests.button")),
             class_="stack",
         ),

@@ -1,13 +1,16 @@
 """Tell the project's own webhook (GDPR Art. 19), and say in the certificate what came of it.
 
-It is tried with growing pauses, in which the machine waits: `acknowledged`, or `not reached` after the last. An erasure
-is never held up for longer than the pauses below, and never fails by it: what is erased is erased.
+It is tried with growing pauses, in which the machine waits: `acknowledged`, or `not reached` after the last. A request
+is never held up for longer than the pauses below, and never fails by it: what is erased or corrected is so already.
 """
 
 from __future__ import annotations
 
-from chatapi.store.cases import Case
-from privacy.tasks.ports import Ports, Result
+from typing import Protocol
+
+from chatapi.store.cases import Case, Cases
+from privacy.tasks.ports import Result
+from privacy.webhooks import Teller
 
 RECIPIENT = "webhook"
 ACKNOWLEDGED, NOT_REACHED, TRYING = "acknowledged", "not reached", "told, not acknowledged yet"
@@ -16,7 +19,25 @@ WAITS = (5, 30, 120, 600, 3600)
 _DONE: Result = {"done": True, "wait": 0}
 
 
-def tell(ports: Ports, case: Case) -> Result:
+class Telling(Protocol):
+    """What is needed to tell."""
+
+    @property
+    def cases(self) -> Cases:
+        """The cases."""
+        ...
+
+    @property
+    def teller(self) -> Teller | None:
+        """Who tells; None where nobody can be told."""
+        ...
+
+    def now(self) -> int:
+        """POSIX seconds."""
+        ...
+
+
+def tell(ports: Telling, case: Case) -> Result:
     """One try: `{done, wait}`."""
     if not case.destroying or ports.teller is None:
         return _DONE

@@ -3,7 +3,8 @@
     ApiError                      status  type                   code
     ├── BadRequest                400     invalid_request_error  invalid_json, invalid_type, empty_array, …
     ├── InvalidApiKey             401     invalid_request_error  invalid_api_key
-    ├── Forbidden                 403     permission_error       insufficient_scope, retention_not_permitted, …
+    ├── Forbidden                 403     permission_error       insufficient_scope, retention_not_permitted,
+    │                                                            processing_restricted, …
     ├── NotFound                  404     invalid_request_error  not_found, model_not_found
     ├── Conflict                  409     invalid_request_error  request_not_cancellable, …
     ├── SubjectErased             410     invalid_request_error  subject_erased
@@ -101,6 +102,13 @@ class AddressNotAllowed(Forbidden):
 
     code = "address_not_allowed"
     message = "This API key may not be used from this address."
+
+
+class ProcessingRestricted(Forbidden):
+    """403: the data subject had the processing of what is stored restricted (GDPR Art. 18): it is kept, not used."""
+
+    code = "processing_restricted"
+    message = "The processing of this data subject's stored data is restricted. It is kept, and not used until lifted."
 
 
 class NotFound(ApiError):

@@ -22,11 +22,14 @@ def store_of(client: Caller, name: str, clock: Clock, table: str = "") -> Catalo
     return Catalogued(DynamoTable(client, named, sort=_SORT.get(name, "sk"), now=clock.now), name)
 
 
-def vault_of(dynamodb: Caller, kms: Caller, clock: Clock, table: str = "", key: str = "") -> Vault:
-    """The Vault: on `table` under `key`, or on what VAULT_TABLE and EPOCH_KEY name."""
+def vault_of(
+    dynamodb: Caller, kms: Caller, clock: Clock, table: str = "", key: str = "", *, despite_restriction: bool = False
+) -> Vault:
+    """The Vault: on `table` under `key`, or what VAULT_TABLE and EPOCH_KEY name. `despite_restriction`: see there."""
     from chatapi.vault import Vault  # loads what encrypts; most functions have no business with it
     from chatapi.vault.dynamo import DynamoWraps
     from chatapi.vault.kms import KmsKeys
 
     wraps = DynamoWraps(dynamodb, table or setting("VAULT_TABLE"))
-    return Vault(wraps, KmsKeys(kms, key or setting("EPOCH_KEY")), clock)
+    keys = KmsKeys(kms, key or setting("EPOCH_KEY"))
+    return Vault(wraps, keys, clock, despite_restriction=despite_restriction)

@@ -31,7 +31,7 @@ class FakeTarget:
         return Cases(Catalogued(self.table, "requests"))
 
     def executions(self) -> StepFunctions:
-        return StepFunctions(self, {"erasure": "ErasureMachine", "export": "ExportMachine"})
+        return StepFunctions(self, {name: f"{name.title()}Machine" for name in ("erasure", "export", "changes")})
 
     def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
         assert operation == "StartExecution"

@@ -127,7 +127,9 @@ class Portal:
     def _rights(self) -> Rights:
         world = self.world
         links = Links(Catalogued(world.requests, "requests"), world.cases, Downloads(), world.clock)
-        return Rights(world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links)
+        return Rights(
+            world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links, asking=world.asking
+        )
 
     def reader(self, language: str = "en") -> Reader:
         return Reader(self, language)

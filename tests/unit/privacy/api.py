@@ -57,7 +57,15 @@ class Api:
         world = self.world
         self.downloads = Downloads()
         links = Links(Catalogued(world.requests, "requests"), world.cases, self.downloads, world.clock)
-        self.rights = Rights(world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links)
+        self.rights = Rights(
+            world.cases,
+            self.executions,
+            world.signer,
+            world.clock,
+            lambda: PEPPER,
+            links=links,
+            asking=world.asking,
+        )
         monkeypatch.setattr(privacy.handler._service, "made", self.rights)
 
     def raw(

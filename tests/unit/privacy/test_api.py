@@ -32,6 +32,7 @@ def test_a_request_is_received_started_and_never_echoes_the_subject(api: Api) ->
         "due_at": int(due(now)),
         "completed_at": None,
         "stores": [],
+        "result": None,
         "reason": None,
         "until": int(due(now)),
         "explanation": read_policy("rights")["explanations"]["received"],

@@ -13,21 +13,30 @@ from chatapi.ids import completion_id
 from chatapi.ledger import CHAIN, Ledger
 from chatapi.store.cases import Case, Cases
 from chatapi.store.completions import Completions
+from chatapi.store.consents import Consents
 from chatapi.store.days import Charge, Days
-from chatapi.store.items import MemoryTable
+from chatapi.store.items import Item, MemoryTable
 from chatapi.store.marks import Marks
 from chatapi.store.records import Records
+from chatapi.store.tags import tags_of
 from chatapi.vault import Vault
 from chatapi.vault.memory import MemoryKeys, MemoryWraps
+from privacy.asking import Asking
+from privacy.changes.client import Deposited
+from privacy.changes.desk import DESK
+from privacy.changes.ports import Ports as ChangePorts
+from privacy.changes.tasks import TASKS as CHANGE_TASKS
+from privacy.consents import Choices
 from privacy.exports.ports import Ports as ExportPorts
 from privacy.exports.tasks import TASKS as EXPORT_TASKS
 from privacy.objects import MemoryObjects, MemoryUploads
 from privacy.tasks.handler import run
 from privacy.tasks.ports import Ports
+from privacy.webhooks import Teller
 from tests.unit.privacy.machine import definition, execute
 
 PROJECT = "projectA"
-EXPORT = definition("export")
+EXPORT, CHANGES = definition("export"), definition("changes")
 ALICE = "sub_" + "a" * 32
 BOB = "sub_" + "b" * 32
 
@@ -70,6 +79,20 @@ class _Breaking:
         return lambda *args, **kwargs: self._breaker.call(lambda: found(*args, **kwargs))
 
 
+class Desk:
+    """The desk, over the same stores and without a network."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def deposit(self, project: str, subject: str, content: Any) -> Deposited:
+        told = DESK["deposit"](self._world.change_ports, {"project": project, "subject": subject, "content": content})
+        return Deposited(told["deposit"], told["generation"])
+
+    def discard(self, project: str, subject: str, name: str) -> None:
+        DESK["discard"](self._world.change_ports, {"project": project, "subject": subject, "deposit": name})
+
+
 class World:
     """One deployment in memory, and a writer that stores as the chat function does."""
 
@@ -85,6 +108,8 @@ class World:
         self.uploads = MemoryUploads()
         self.signer = MemorySigner()
         self.vault = Vault(self.wraps, self.keys, self.clock)
+        self.teller: Teller | None = None
+        self.followed: list[Item] = []
         records, marks = Catalogued(self.records, "records"), Marks(Catalogued(self.requests, "requests"), self.clock)
         self.completions = Completions(records, self.vault, marks, self.clock)
         self.kept = Records(records, self.vault, marks, self.clock)
@@ -101,7 +126,7 @@ class World:
             requests=requests,
             records=Catalogued(wrap(self.records), "records"),
             wraps=wraps,
-            vault=Vault(wraps, wrap(self.keys), self.clock),
+            vault=Vault(wraps, wrap(self.keys), self.clock, despite_restriction=True),
             exports=wrap(self.exports),
             ledger=Ledger(Catalogued(wrap(self.chain), "ledger")),
             signer=wrap(self.signer),
@@ -153,7 +178,7 @@ class World:
             cases=Cases(requests),
             requests=requests,
             records=Catalogued(wrap(self.records), "records"),
-            vault=Vault(wraps, wrap(self.keys), self.clock),
+            vault=Vault(wraps, wrap(self.keys), self.clock, despite_restriction=True),
             ledger=Ledger(Catalogued(wrap(self.chain), "ledger")),
             signer=wrap(self.signer),
             clock=self.clock,
@@ -170,6 +195,46 @@ class World:
             return EXPORT_TASKS[payload["task"]](ports, ports.cases.get(payload["project"], payload["request"]))
 
         return execute(invoke, case.project, case.id, machine=EXPORT, **options)
+
+    @property
+    def asking(self) -> Asking:
+        """What the API makes of requests that carry something."""
+        consents = Consents(Catalogued(self.requests, "requests"))
+        choices = Choices(consents, self.clock, lambda *_: ALICE, lambda *_: None, self)
+        return Asking(Desk(self), lambda: choices)
+
+    def follow(self, row: Item) -> None:
+        """What follows a choice: remembered, and not done here."""
+        self.followed.append(row)
+
+    @property
+    def change_ports(self) -> ChangePorts:
+        """What changes are made with, over the same stores."""
+        wrap = self.breaker.wrap
+        requests, wraps = Catalogued(wrap(self.requests), "requests"), wrap(self.wraps)
+        return ChangePorts(
+            cases=Cases(requests),
+            requests=requests,
+            records=Catalogued(wrap(self.records), "records"),
+            vault=Vault(wraps, wrap(self.keys), self.clock, despite_restriction=True),
+            ledger=Ledger(Catalogued(wrap(self.chain), "ledger")),
+            signer=wrap(self.signer),
+            clock=self.clock,
+            wraps=wraps,
+            marks=Marks(requests, self.clock),
+            exports=wrap(self.exports),
+            tags=lambda project, metadata: tags_of(project.encode(), metadata) if metadata else frozenset(),
+            teller=self.teller,
+        )
+
+    def change(self, case: Case, **options: Any) -> list[str]:
+        """One execution of the workflow of changes."""
+        ports = self.change_ports
+
+        def invoke(payload: dict[str, Any]) -> dict[str, Any]:
+            return CHANGE_TASKS[payload["task"]](ports, ports.cases.get(payload["project"], payload["request"]))
+
+        return execute(invoke, case.project, case.id, machine=CHANGES, **options)
 
     def again(self, case: Case) -> Case:
         return self.cases.get(case.project, case.id)

@@ -133,7 +133,7 @@ def test_delete_takes_children_and_chunks_and_leaves_marks_alone() -> None:
     assert record.id not in repr(world.marked.rows)
 
 
-def test_every_record_is_walked_over_and_the_children_of_one_that_is_gone_are_not() -> None:
+def test_every_record_is_walked_over_and_the_children_of_one_that_is_not_the_persons_too() -> None:
     world = World()
     handle = world.records.writer(PROJECT, "sub_a")
     names = [f"conv_{i:02d}" for i in range(5)]
@@ -149,11 +149,11 @@ def test_every_record_is_walked_over_and_the_children_of_one_that_is_gone_are_no
     world.rows.delete_all([key for key in list(world.rows.rows) if str(key[1]).startswith("item#conv_03#msg_040#")][:1])
     # when
     found = list(world.records.every(handle, "conversation"))
-    children = list(world.records.every(handle, "item", above="conversation"))
+    children = list(world.records.every(handle, "item", nested=True))
     # then
     assert [record.id for record in found] == ["conv_00", "conv_02", "conv_03", "conv_04"]
     assert [(child.parent, child.id) for child in children] == [
-        (record.id, f"msg_{i:03d}") for record in found for i in range(70) if (record.id, i) != ("conv_03", 40)
+        (name, f"msg_{i:03d}") for name in names for i in range(70) if (name, i) != ("conv_03", 40)
     ]
     for child in (children[0], children[40], children[-1]):
         assert child == world.records.get(handle, "item", child.id, parent=child.parent)

@@ -247,6 +247,11 @@ class Cases:
             raise NotFound
         return Case(project, case_id, item)
 
+    def find(self, project: str, case_id: str) -> Case | None:
+        """The case, or None."""
+        item = self._table.get(case_pk(project), case_id)
+        return Case(project, case_id, item) if item else None
+
     def list(self, project: str, after: str | None = None, limit: int = 20) -> tuple[list[Case], bool]:
         """A page of the project's cases in the order of their ids, past `after`, and whether there is more."""
         items = self._table.query(case_pk(project), after=after, limit=limit + 1)

@@ -5,19 +5,20 @@
     load:  locator ─▶ read the Vault (410 where the subject was erased) ─▶ chunks ─▶ open
 
 A body may be larger than a DynamoDB item (400 KB), so it lies in chunks; the index and the number of chunks are part
-of the encryption context, so a missing, doubled or exchanged chunk does not open.
+of the encryption context, so a missing, doubled or exchanged chunk does not open. Each chunk counts its writes (`rev`,
+from 1, absent where it was written once), so that a corrected one leaves a mark of what may not come back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from chatapi.catalogue import expiry
 from chatapi.clock import Clock
-from chatapi.errors import NotFound
+from chatapi.errors import Conflict, NotFound, ProcessingRestricted
 from chatapi.store.items import Change, Collision, Item, Key, Table
-from chatapi.store.keys import COMPLETION, chunk_attribute, completion_sk, locator_pk, subject_pk
+from chatapi.store.keys import COMPLETION, chunk_attribute, completion_sk, locator_pk, record_sk, subject_pk
 from chatapi.store.marks import Marks
 from chatapi.vault import SubjectErased, SubjectFrozen, SubjectHandle, Vault
 
@@ -86,13 +87,8 @@ class Completions:
         """
         since = self._clock.now() if created is None else created
         ttl = expiry("completion", since, ceiling_days, ceiling_seconds=ceiling_seconds)
-        pk = subject_pk(handle.project, handle.subject, handle.generation)
         parts = _parts(body)
-        rows: list[Item] = []
-        for index, part in enumerate(parts):
-            sk = completion_sk(completion_id, index)
-            sealed = handle.seal(TABLE, pk, sk, chunk_attribute(index, len(parts)), 1, part)
-            rows.append({"pk": pk, "sk": sk, "kind": "completion", "body": sealed, "ttl": ttl})
+        rows = [self._row(handle, completion_id, index, parts, ttl) for index in range(len(parts))]
         locator = {
             "pk": locator_pk(handle.project),
             "sk": completion_id,
@@ -119,27 +115,69 @@ class Completions:
 
     def replace(self, project: str, completion_id: str, body: bytes, *, tags: frozenset[bytes]) -> None:
         """Put `body` in place of what is stored, with what differs near its end: the chunks that changed are written,
-        each only where it still stands, so that nothing that was deleted meanwhile comes back. Id, subject and expiry
-        stay. NotFound, SubjectErased; SubjectFrozen during an erasure.
+        each only where it still stands as it was read, so that nothing that was deleted meanwhile comes back. Id,
+        subject and expiry stay. NotFound, SubjectErased; SubjectFrozen during an erasure; Conflict where it was changed
+        meanwhile.
         """
+        locator, handle, rows = self._standing(project, completion_id)
+        kept = [self._part(handle, row, index, len(rows)) for index, row in enumerate(rows)]
+        parts = _parts(body, len(rows))
+        changed = [(row, index) for index, row in enumerate(rows) if parts[index] != kept[index]]
+        self._exchange(handle, changed, parts)
+        self._tell(handle, locator, tags)
+
+    def correct(self, project: str, completion_id: str, body: bytes, *, tags: frozenset[bytes]) -> None:
+        """The same for any change, and with marks: no backup brings back what stood before (GDPR Art. 16).
+
+        One chunk changes at once. Of several the caller keeps `body` until it was told that all is written: what was
+        cut off in between does not open, and is written again with the same body.
+        """
+        locator, handle, rows = self._standing(project, completion_id, whole=False)
+        try:
+            parts = _parts(body, len(rows))
+        except ValueError:
+            parts = _parts(body)  # it has grown out of its chunks
+        for row in rows:
+            self._marks.gone([(row["pk"], row["sk"])], row.get("rev", 1))
+        self._exchange(handle, [(row, index) for index, row in enumerate(rows)], parts)
+        more = [
+            self._row(handle, completion_id, index, parts, rows[0]["ttl"]) for index in range(len(rows), len(parts))
+        ]
+        if more:
+            self._table.put_all(more)
+        self._tell(handle, locator, tags, len(parts))
+
+    def _standing(
+        self, project: str, completion_id: str, *, whole: bool = True
+    ) -> tuple[Item, SubjectHandle, Sequence[Item]]:
         locator = self._locator(project, completion_id)
-        count = locator["chunks"]
         # A reader, since a writer would open a new generation where this one was erased.
         handle = self._vault.reader(project, locator["subject"], locator["generation"])
         if not self._vault.still_open(handle):
             raise SubjectFrozen
-        pk = subject_pk(project, locator["subject"], locator["generation"])
-        old, parts = self._open(locator).body, _parts(body, count)
-        kept = _parts(old, count)
+        return locator, handle, self._rows(locator, whole=whole)
+
+    def _exchange(self, handle: SubjectHandle, rows: Sequence[tuple[Item, int]], parts: Sequence[bytes]) -> None:
+        gone: bool | None = None
         try:
-            for index, part in enumerate(parts):
-                if part != kept[index]:
-                    sk = completion_sk(completion_id, index)
-                    sealed = handle.seal(TABLE, pk, sk, chunk_attribute(index, count), 1, part)
-                    self._table.update(pk, sk, Change(put={"body": sealed}, expect={"kind": "completion"}))
-            told = Change(put={"tags": tags}) if tags else Change(drop=["tags"])
-            expected = {"kind": "locator", "generation": handle.generation}
-            self._table.update(locator["pk"], completion_id, Change(told.put, drop=told.drop, expect=expected))
+            for row, index in rows:
+                revision = row.get("rev", 1) + 1
+                place = chunk_attribute(index, len(parts))
+                sealed = handle.seal(TABLE, row["pk"], row["sk"], place, revision, parts[index])
+                expect = {"kind": "completion", "rev": row.get("rev")}
+                self._table.update(row["pk"], row["sk"], Change(put={"body": sealed, "rev": revision}, expect=expect))
+        except Collision as collision:
+            gone = collision.item is None
+        if gone is not None:
+            raise NotFound if gone else Conflict
+
+    def _tell(self, handle: SubjectHandle, locator: Item, tags: frozenset[bytes], chunks: int | None = None) -> None:
+        """What differs in the locator; and the generation check after every write."""
+        put = {**({"tags": tags} if tags else {}), **({"chunks": chunks} if chunks else {})}
+        expected = {"kind": "locator", "generation": handle.generation}
+        try:
+            change = Change(put=put, drop=() if tags else ["tags"], expect=expected)
+            self._table.update(locator["pk"], locator["sk"], change)
         except Collision:
             gone = True
         else:
@@ -150,10 +188,14 @@ class Completions:
             raise SubjectFrozen
 
     def delete(self, project: str, completion_id: str) -> None:
-        """Delete it: NotFound where it is not this project's."""
+        """Delete it, and the statements beside it: NotFound where it is not this project's, ProcessingRestricted."""
         locator = self._locator(project, completion_id)
-        self._marks.gone(_keys(locator))
-        self._remove(locator)
+        self._vault.permit(project, locator["subject"])
+        pk = subject_pk(project, locator["subject"], locator["generation"])
+        beside = self._table.query(pk, record_sk("statement", "", completion_id), expired=True)
+        keys = [*_keys(locator), *((pk, row["sk"]) for row in beside)]
+        self._marks.gone(keys)
+        self._table.delete_all(keys)
 
     def list(
         self,
@@ -182,8 +224,8 @@ class Completions:
             for locator in filter(sieve.passes, page):
                 try:
                     yield self._open(locator)
-                except (SubjectErased, NotFound):
-                    continue  # an erasure is on its way through these rows, or a write was cut off
+                except (SubjectErased, NotFound, ProcessingRestricted):
+                    continue  # an erasure is on its way through these rows, a write was cut off, or nobody may use it
             if len(page) < size:
                 return
             after = page[-1]["sk"]
@@ -197,15 +239,28 @@ class Completions:
     def _open(self, locator: Item) -> Stored:
         project, count = locator["pk"].partition("#")[2], locator["chunks"]
         handle = self._vault.reader(project, locator["subject"], locator["generation"])
+        rows = self._rows(locator)
+        parts = [self._part(handle, row, index, count) for index, row in enumerate(rows)]
+        return Stored(locator["sk"], b"".join(parts))
+
+    def _rows(self, locator: Item, *, whole: bool = True) -> Sequence[Item]:
+        project = locator["pk"].partition("#")[2]
         pk = subject_pk(project, locator["subject"], locator["generation"])
         rows = self._table.query(pk, f"{COMPLETION}{locator['sk']}#")
-        if len(rows) != count:
+        if not rows or (whole and len(rows) != locator["chunks"]):
             raise NotFound
-        parts = [
-            handle.open(TABLE, pk, row["sk"], chunk_attribute(index, count), 1, row["body"])
-            for index, row in enumerate(rows)
-        ]
-        return Stored(locator["sk"], b"".join(parts))
+        return rows
+
+    @staticmethod
+    def _row(handle: SubjectHandle, completion_id: str, index: int, parts: Sequence[bytes], ttl: int) -> Item:
+        pk = subject_pk(handle.project, handle.subject, handle.generation)
+        sk = completion_sk(completion_id, index)
+        sealed = handle.seal(TABLE, pk, sk, chunk_attribute(index, len(parts)), 1, parts[index])
+        return {"pk": pk, "sk": sk, "kind": "completion", "body": sealed, "ttl": ttl}
+
+    @staticmethod
+    def _part(handle: SubjectHandle, row: Item, index: int, count: int) -> bytes:
+        return handle.open(TABLE, row["pk"], row["sk"], chunk_attribute(index, count), row.get("rev", 1), row["body"])
 
     def _remove(self, locator: Item) -> None:
         self._table.delete_all(_keys(locator))

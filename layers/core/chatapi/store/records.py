@@ -158,18 +158,15 @@ class Records:
                 continue
         return found, False
 
-    def every(self, handle: SubjectHandle, kind: str, *, above: str = "") -> Iterator[Record]:
-        """Every record of a kind in the order of their keys, read as the store pages: for exports. `above`: the kind of
-        their parents; the children of one that is not there are left out, as everywhere."""
-        parents = (record.id for record in self.every(handle, above)) if above else iter(())
-        standing, depth = next(parents, None), 3 if above else 2
+    def every(self, handle: SubjectHandle, kind: str, *, nested: bool = False) -> Iterator[Record]:
+        """Every record of a kind in the order of their keys, read as the store pages: for exports. `nested`: of a kind
+        that lies below other records, whosever those are: a person's items may be in somebody else's conversation."""
+        depth = 3 if nested else 2
         rows = chain.from_iterable(pages(self._table, partition(handle), record_sk(kind, "")))
         for place, group in groupby(rows, key=lambda row: tuple(row["sk"].split("#")[1:depth])):
-            found, parent = list(group), place[0] if above else ""
-            while standing is not None and standing < parent:  # both are in order
-                standing = next(parents, None)
+            found, parent = list(group), place[0] if nested else ""
             head = next((row for row in found if row["sk"] == record_sk(kind, place[-1], parent)), None)
-            if head is not None and (not above or parent == standing):
+            if head is not None:
                 with suppress(NotFound):
                     yield self._opened(handle, place[-1], parent, head, found)
 

@@ -5,6 +5,7 @@
     st    active | frozen | erased                fz    the case that froze it, or absent
     kv    keyver for new messages                 w     {keyver: wrapped key}, empty when erased
     tk    true where arn is a key that the tenant brought, or absent
+    rs    the case that restricted processing (GDPR Art. 18), or absent
     arn   the KMS key of the wraps                at    when the generation was opened, POSIX seconds
     ts    {generation: {at, case, arn, sha: {keyver: hex SHA-256 of the wrap}}}: the tombstones
 
@@ -94,6 +95,10 @@ class DynamoWraps:
         """See `WrapStore`."""
         return self._step(project, subject, lambda item: lifecycle.unfrozen(item, generation, case_id))
 
+    def restrict(self, project: str, subject: str, generation: int, case_id: str | None) -> VaultItem:
+        """See `WrapStore`."""
+        return self._step(project, subject, lambda item: lifecycle.restricted(item, generation, case_id))
+
     def destroy(self, project: str, subject: str, generation: int, now: float, case_id: str) -> VaultItem:
         """See `WrapStore`."""
         item = self._step(project, subject, lambda item: lifecycle.destroyed(item, generation, now, case_id))
@@ -155,6 +160,8 @@ def _values(item: VaultItem) -> dict[str, Value]:
         values["fz"] = item.frozen_by
     if item.tenant_key:
         values["tk"] = True
+    if item.restricted is not None:
+        values["rs"] = item.restricted
     return values
 
 
@@ -185,6 +192,7 @@ def _read(project: str, subject: str, wire: Mapping[str, Any]) -> VaultItem:
             item.get("fz"),
             int(item["rev"]),
             bool(item.get("tk", False)),
+            item.get("rs"),
         )
     except (KeyError, ValueError, AttributeError, TypeError):
         pass

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from chatapi.clock import Clock
+from chatapi.errors import ProcessingRestricted
 from chatapi.vault.cache import CachedKey, UnwrapCache
 from chatapi.vault.errors import (
     Conflict,
@@ -45,11 +46,24 @@ def key_context(project: str, subject: str, generation: int) -> dict[str, str]:
 class Vault:
     """Gives handles. `keys` and `wraps` are ports; `cache_size` bounds the unwrapped keys held in memory.
 
+    A data subject whose processing is restricted (GDPR Art. 18) is refused, ProcessingRestricted, by the same read that
+    every call makes; `despite_restriction` is for those alone who serve the person's rights: copies, corrections,
+    erasures, and finding the person's own address.
+
     All methods raise KeyUnavailable where a port does not answer: nothing is read or written without the key.
     """
 
-    def __init__(self, wraps: WrapStore, keys: KeyService, clock: Clock, *, cache_size: int = 256) -> None:
+    def __init__(
+        self,
+        wraps: WrapStore,
+        keys: KeyService,
+        clock: Clock,
+        *,
+        cache_size: int = 256,
+        despite_restriction: bool = False,
+    ) -> None:
         self._wraps = wraps
+        self._despite_restriction = despite_restriction
         self._keys = keys
         self._clock = clock
         self._cache = UnwrapCache(clock, cache_size)
@@ -70,6 +84,7 @@ class Vault:
             if item.state is State.FROZEN:
                 self._cache.drop(project, subject)
                 raise SubjectFrozen
+            self._permit(item)
             return SubjectHandle(self, item, self._unwrapped(item, item.keyver))
         raise KeyUnavailable
 
@@ -87,7 +102,18 @@ class Vault:
         Frozen counts as closed, since the inventory of the erasure may have passed the new row already.
         """
         item = self._read(handle.project, handle.subject)
-        return item is not None and item.generation == handle.generation and item.state is State.ACTIVE
+        if item is None or item.generation != handle.generation or item.state is not State.ACTIVE:
+            return False
+        return item.restricted is None or self._despite_restriction
+
+    def permit(self, project: str, subject: str) -> None:
+        """ProcessingRestricted where the data subject's processing is restricted: for what is done to rows unread."""
+        if item := self._read(project, subject):
+            self._permit(item)
+
+    def _permit(self, item: VaultItem) -> None:
+        if item.restricted is not None and not self._despite_restriction:
+            raise ProcessingRestricted
 
     def _read(self, project: str, subject: str) -> VaultItem | None:
         """The item as it is now. Keys that it no longer holds leave the cache here."""
@@ -102,6 +128,7 @@ class Vault:
             raise SubjectErased
         if item.generation != generation or item.state is State.ERASED:
             raise SubjectErased(item.closed_at(generation))
+        self._permit(item)
         return item
 
     def _opened(self, project: str, subject: str, generation: int, key: str | None) -> SubjectHandle:
@@ -193,6 +220,12 @@ class SubjectHandle:
         return open_rows(
             rows, lambda keyver, revision: (self._material(keyver), self._at(table, pk, attribute, revision))
         )
+
+    def tag(self, label: str, data: bytes) -> bytes:
+        """A digest of 32 bytes under the subject's key, to find the same data again: it proves nothing once that key is
+        gone. Another key version gives another tag."""
+        # No message's block begins with 0: it begins with the format's version.
+        return self._material(self._keyver).derive(b"\0" + lp(label, data))[0]
 
     def _at(self, table: str, pk: str, attribute: str, revision: int) -> Places:
         places = self._places.get((table, pk, attribute, revision))

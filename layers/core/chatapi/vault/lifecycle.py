@@ -56,6 +56,18 @@ def unfrozen(item: VaultItem | None, generation: int, case_id: str) -> VaultItem
     return replace(_of_case(item, case_id), state=State.ACTIVE, frozen_by=None, revision=item.revision + 1)
 
 
+def restricted(item: VaultItem | None, generation: int, case_id: str | None) -> VaultItem:
+    """Restricted by the case, or free again (None); the same item if it is already, whichever case did it.
+
+    Beside the states above: it changes none of them, and ends with the generation. Conflict where that is not alive.
+    """
+    if item is None or item.generation != generation or item.state is State.ERASED:
+        raise Conflict
+    if (item.restricted is None) == (case_id is None):
+        return item
+    return replace(item, restricted=case_id, revision=item.revision + 1)
+
+
 def rekeyed(
     item: VaultItem, wraps: Mapping[int, bytes], key_arn: str, *, keyver: int | None = None, tenant_key: bool = False
 ) -> VaultItem:
@@ -89,6 +101,7 @@ def destroyed(item: VaultItem | None, generation: int, now: float, case_id: str)
         state=State.ERASED,
         wraps={},
         frozen_by=None,
+        restricted=None,
         tombstones={**item.tombstones, generation: Tombstone(int(now), case_id, item.key_arn, hashes)},
         revision=item.revision + 1,
     )
@@ -107,6 +120,7 @@ def as_closed(item: VaultItem, generation: int) -> VaultItem:
         wraps={},
         key_arn=tombstone.key_arn,
         frozen_by=None,
+        restricted=None,
     )
 
 

@@ -68,6 +68,10 @@ class MemoryWraps:
         """See `WrapStore`."""
         return self._step(project, subject, lambda item: lifecycle.unfrozen(item, generation, case_id))
 
+    def restrict(self, project: str, subject: str, generation: int, case_id: str | None) -> VaultItem:
+        """See `WrapStore`."""
+        return self._step(project, subject, lambda item: lifecycle.restricted(item, generation, case_id))
+
     def destroy(self, project: str, subject: str, generation: int, now: float, case_id: str) -> VaultItem:
         """See `WrapStore`."""
         item = self._step(project, subject, lambda item: lifecycle.destroyed(item, generation, now, case_id))

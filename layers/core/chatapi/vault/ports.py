@@ -37,7 +37,8 @@ class VaultItem:
     `keyver` is the version for new messages; `wraps` holds every version that old messages still need, all of them
     under `key_arn`; it is empty in an erased item. `created_at` is when the generation was opened, in whole POSIX
     seconds; `frozen_by` the case that froze it; `revision` counts the item's writes and is the stores' optimistic lock;
-    `tenant_key` says that `key_arn` is a KMS key that the project brought.
+    `tenant_key` says that `key_arn` is a KMS key that the project brought. `restricted` is the case that restricted
+    processing (GDPR Art. 18), None where none did or it was lifted.
     """
 
     project: str
@@ -52,6 +53,7 @@ class VaultItem:
     frozen_by: str | None = None
     revision: int = 1
     tenant_key: bool = False
+    restricted: str | None = None
 
     @property
     def erased_at(self) -> int | None:
@@ -125,6 +127,10 @@ class WrapStore(Protocol):
 
     def unfreeze(self, project: str, subject: str, generation: int, case_id: str) -> VaultItem:
         """frozen by this case → active. Idempotent."""
+        ...
+
+    def restrict(self, project: str, subject: str, generation: int, case_id: str | None) -> VaultItem:
+        """Restrict processing by a case, or lift it (None). Idempotent. Conflict where the generation is not alive."""
         ...
 
     def destroy(self, project: str, subject: str, generation: int, now: float, case_id: str) -> VaultItem:

@@ -83,7 +83,9 @@ class Api:
         self.signer = MemorySigner()
         world = self.world
         links = Links(Catalogued(world.requests, "requests"), world.cases, Downloads(), world.clock)
-        self.rights = Rights(world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links)
+        self.rights = Rights(
+            world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links, asking=world.asking
+        )
         self.bindings = Bindings(Catalogued(self.world.requests, "requests"))
         self.dialect = OpenDsr(self.rights, self.bindings, self.signer, self.world.clock, Outbound(), self.starter)
         monkeypatch.setattr(privacy.handler._service, "made", self.rights)

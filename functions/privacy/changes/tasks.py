@@ -1,0 +1,134 @@
+"""The tasks of changes: take the case up, do it, tell the project, certify. Each is idempotent.
+
+begin ─▶ apply (the point of no return, then the change) ─▶ tell, with growing pauses ─▶ certify
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chatapi.catalogue import catalogue, read_policy
+from chatapi.store.cases import CANCELLED, COMMIT, COMPLETE, COMPLETED, FAIL, START, Case, NotAllowed
+from chatapi.store.items import pages
+from chatapi.store.keys import ALIAS, DAY, UNDATED, recipient_of, subject_pk
+from privacy.changes.beside import KEPT, complete
+from privacy.changes.correct import CORRECTED, correct, tidy
+from privacy.changes.flags import object_to, restrict
+from privacy.changes.ports import Ports
+from privacy.tasks.certify import issue_once
+from privacy.tasks.outcomes import frame
+from privacy.tasks.ports import NotReady, Result
+from privacy.tasks.tell import line, tell
+
+_ENDED = (COMPLETED, CANCELLED)
+
+WORK: Mapping[str, tuple[Callable[[Ports, Case], dict[str, Any]], str, str, str]] = {
+    "correction": (correct, "records", CORRECTED, "corrected; commitments to before and after are below"),
+    "completion": (complete, "records", KEPT, "a statement is kept beside the record"),
+    "restriction": (restrict, "vault", "recorded", "what is stored is kept and not used, or free again"),
+    "objection": (object_to, "requests", "recorded", "the objection stands, and outlives an erasure"),
+}
+"""By type: what is done, in which store, the outcome where something was, and what the receipt says of it."""
+
+
+def begin(ports: Ports, case: Case) -> Result:
+    """Take the case up, and find who else the data subject is. Answers `go`: not so where it has ended."""
+    if case.type not in WORK:
+        raise NotReady
+    try:
+        case = ports.cases.act(case, START)
+    except NotAllowed as standing:
+        if standing.case.status in _ENDED:
+            return {"go": False}
+        raise NotReady from None
+    found = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
+    others = {row["sk"].removeprefix(ALIAS) for row in found} - {case.subject}
+    ports.cases.gather(case, subjects=[case.subject, *sorted(others)])
+    return {"go": True}
+
+
+def apply(ports: Ports, case: Case) -> Result:
+    """Past the point of no return: do it. Answers `go`: not so where the case was cancelled in time, or has ended."""
+    try:
+        case = ports.cases.act(case, COMMIT)
+    except NotAllowed as standing:
+        if standing.case.status in _ENDED:
+            return {"go": False}
+        raise NotReady from None
+    if "made" not in case.facts:
+        facts = WORK[case.type][0](ports, case)
+        ports.cases.keep(case, recipients=_recipients(ports, case) if facts["made"] else [], **facts)
+    return {"go": True}
+
+
+def pass_on(ports: Ports, case: Case) -> Result:
+    """Tell the project's webhook (GDPR Art. 19): `{done, wait}`. What changed nothing is not told, and an objection is
+    told as the choice that it is (privacy.choosing)."""
+    if "made" not in case.facts:
+        raise NotReady
+    quiet = case.type == "objection" or not case.get("made")
+    return {"done": True, "wait": 0} if quiet else tell(ports, case)
+
+
+def certify(ports: Ports, case: Case) -> Result:
+    """Complete the case with its receipt, also where nothing was found; what was handed in is forgotten."""
+    if case.status in _ENDED:
+        return {}
+    if "made" not in case.facts or not case.destroying:
+        raise NotReady
+    now, stores = ports.now(), _stores(case)
+    body = {**frame(case, stores, now), **shown(case), "recipients": [*case.get("recipients"), *line(case)]}
+    case = issue_once(ports, case, body, f"{case.type}.completed")
+    tidy(ports, case)
+    try:
+        ports.cases.act(case, COMPLETE, completed=now, stores=stores)
+    except NotAllowed as standing:
+        if standing.case.status != COMPLETED:
+            raise
+    return {}
+
+
+def mark_failed(ports: Ports, case: Case) -> Result:
+    """Say so, unless the case has ended."""
+    with contextlib.suppress(NotAllowed):
+        ports.cases.act(case, FAIL)
+    return {}
+
+
+def shown(case: Case) -> dict[str, Any]:
+    """What a receipt says beside the stores."""
+    names = [name for name in ("changes", "restricted", "purpose", "imported") if name in case.facts]
+    return {name: case.get(name) for name in names}
+
+
+def _recipients(ports: Ports, case: Case) -> list[dict[str, Any]]:
+    """Who received data of the subjects, and what the register says is there to be changed (GDPR Art. 19)."""
+    register, now = read_policy("processors")["processors"], ports.now()
+    names = {
+        recipient_of(row["sk"])
+        for subject in case.subjects
+        for page in pages(ports.records, subject_pk(case.project, subject, UNDATED), DAY)
+        for row in page
+    }
+    return [{"recipient": n, "answer": register.get(n, {}).get("erasure", "unknown"), "at": now} for n in sorted(names)]
+
+
+def _stores(case: Case) -> list[dict[str, Any]]:
+    _, place, outcome, why = WORK[case.type]
+    lines = []
+    for store in catalogue().stores:
+        count = case.get("made") if store == place else 0
+        told = why if count else "looked for, and nothing was there" if store == place else "not touched by this right"
+        lines.append({"store": store, "outcome": outcome if count else "nothing_found", "count": count, "reason": told})
+    return lines
+
+
+TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {
+    "begin": begin,
+    "apply": apply,
+    "tell": pass_on,
+    "certify": certify,
+    "mark_failed": mark_failed,
+}

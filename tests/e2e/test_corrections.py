@@ -1,0 +1,157 @@
+"""What a person has changed without erasing it, on the local stack: RGT-3, 4, 7 and the proofs of each."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.local_stack import RunningStack
+from tests.e2e.person import Person
+from tests.support.canary import Canary
+from tests.support.transformed import ROOT
+
+
+@pytest.fixture
+def holds(stack: RunningStack, tmp_path: Path) -> Callable[[Person, dict[str, Any]], dict[str, Any]]:
+    """Gets a request's receipt and verifies it offline, as its owner would."""
+    root = stack.info.base_url.removesuffix("/v1")
+    (tmp_path / "jwks.json").write_bytes(httpx.get(root + "/.well-known/jwks.json").content)
+
+    def check(person: Person, request: dict[str, Any]) -> dict[str, Any]:
+        raw = person.get(f"/privacy/requests/{request['id']}/certificate").content
+        (tmp_path / "receipt.json").write_bytes(raw)
+        words = ("verify", str(tmp_path / "receipt.json"), "--jwks", str(tmp_path / "jwks.json"))
+        command = [str(ROOT / ".venv" / "bin" / "chatapi"), *words]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+        payload: dict[str, Any] = json.loads(raw)["payload"]
+        return payload
+
+    return check
+
+
+def copy_of(person: Person) -> zipfile.ZipFile:
+    """The person's own copy."""
+    request = person.asks("access")
+    link = person.get(f"/privacy/requests/{request['id']}/export").json()
+    return zipfile.ZipFile(io.BytesIO(httpx.get(link["url"], follow_redirects=True).content))
+
+
+def everything(archive: zipfile.ZipFile) -> bytes:
+    return b"".join(archive.read(name) for name in archive.namelist())
+
+
+Holds = Callable[[Person, dict[str, Any]], dict[str, Any]]
+
+
+def test_a_corrected_text_is_everywhere_and_the_old_one_nowhere(
+    stack: RunningStack, person: Callable[[str], Person], holds: Holds
+) -> None:
+    # given a stored chat with something wrong in it
+    someone, old, new = person("corrected"), Canary("wrong"), Canary("right")
+    chat = someone.chats(old.text)
+    # when it is corrected
+    change = {"record": chat, "path": "/messages/0/content", "value": new.text}
+    request = someone.asks("correction", changes=[change])
+    # then the API, a copy and the receipt say so
+    assert request["result"] == {"changes": [{"record": chat, "outcome": "corrected"}]}
+    (message,) = someone.get(f"/chat/completions/{chat}/messages").json()["data"]
+    assert message["content"] == new.text
+    found = everything(copy_of(someone))
+    assert new.found_in(found)
+    assert not old.found_in(found)
+    receipt = holds(someone, request)
+    assert receipt["changes"][0]["before"] != receipt["changes"][0]["after"]
+    # and neither text is in an execution, a table or a log
+    states = stack.aws("stepfunctions")
+    machine = stack.info.outputs["ChangesMachine"]
+    (run,) = [e for e in states.list_executions(stateMachineArn=machine)["executions"] if e["name"] == request["id"]]
+    history = states.get_execution_history(executionArn=run["executionArn"], maxResults=1000)
+    rows = [
+        stack.aws("dynamodb").scan(TableName=stack.info.outputs[name + "Table"]) for name in ("Records", "Requests")
+    ]
+    logs = b"".join(file.read_bytes() for file in Path(stack.info.log_dir).rglob("*") if file.is_file())
+    for canary in (old, new):
+        assert not canary.found_in(repr((history, rows)).encode())
+        assert not canary.found_in(logs)
+
+
+def test_a_statement_stands_beside_its_record_and_goes_with_it(person: Callable[[str], Person], holds: Holds) -> None:
+    someone, said = person("completed"), Canary("statement")
+    chat = someone.chats("hello")
+    request = someone.asks("completion", statements=[{"record": chat, "text": said.text}])
+    assert request["result"] == {"changes": [{"record": chat, "outcome": "kept_beside"}]}
+    holds(someone, request)
+    (line,) = [json.loads(line) for line in copy_of(someone).read("chats.jsonl").splitlines()]
+    assert (line["completion"]["id"], line["statements"][0]["text"]) == (chat, said.text)
+    assert someone.http.delete(f"/chat/completions/{chat}").is_success
+    assert not said.found_in(everything(copy_of(someone)))
+
+
+def test_what_is_restricted_is_kept_and_not_used_until_it_is_lifted(
+    stack: RunningStack, person: Callable[[str], Person], holds: Holds
+) -> None:
+    # given a stored chat
+    someone, own = person("restricted"), Canary("kept")
+    chat = someone.chats(own.text)
+    # when processing is restricted
+    request = someone.asks("restriction")
+    assert (request["status"], request["result"]) == ("completed", {"restricted": True})
+    assert "Art. 18" in request["explanation"]
+    holds(someone, request)
+    # then it is not read, not listed, not changed and not added to, at once and by warm functions
+    body = {"model": "smollm2-135m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
+    stored = {**body, "store": True, "user": someone.name}
+    for answer in (
+        someone.get(f"/chat/completions/{chat}"),
+        someone.get(f"/chat/completions/{chat}/messages"),
+        someone.http.post(f"/chat/completions/{chat}", json={"metadata": {"a": "b"}}),
+        someone.http.delete(f"/chat/completions/{chat}"),
+        someone.http.post("/chat/completions", json=stored),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "processing_restricted")
+    assert chat not in someone.get("/chat/completions?limit=100&order=desc").text
+    # what is not stored goes on, and so does the person's own copy
+    assert someone.http.post("/chat/completions", json={**body, "user": someone.name}).is_success
+    assert own.found_in(everything(copy_of(someone)))
+    # and lifted it is as before
+    assert someone.asks("restriction", restricted=False)["result"] == {"restricted": False}
+    assert someone.get(f"/chat/completions/{chat}").is_success
+
+
+def test_an_objection_ends_the_purpose_with_a_receipt(person: Callable[[str], Person], holds: Holds) -> None:
+    someone = person("objecting")
+    request = someone.asks("objection", purpose="marketing")
+    assert (request["status"], request["result"]) == ("completed", {"purpose": "marketing"})
+    assert holds(someone, request)["purpose"] == "marketing"
+    shown = someone.http.post("/privacy/consents/query", json={"subject": {"user": someone.name}}).json()["data"]
+    (choice,) = [entry for entry in shown if entry["purpose"] == "marketing"]
+    assert choice["record"]["event_state"] == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("right", "more"),
+    [
+        ("access", {}),
+        ("portability", {}),
+        ("correction", {"changes": [{"record": "chatcmpl-" + "0" * 29, "path": "/messages/0/content", "value": "x"}]}),
+        ("completion", {"statements": [{"record": "chatcmpl-" + "0" * 29, "text": "x"}]}),
+        ("restriction", {}),
+        ("objection", {"purpose": "analytics"}),
+    ],
+)
+def test_a_person_of_whom_nothing_is_known_gets_a_signed_receipt(
+    person: Callable[[str], Person], holds: Holds, right: str, more: dict[str, Any]
+) -> None:
+    nobody = person("nobody-" + right)
+    request = nobody.asks(right, **more)
+    assert request["status"] == "completed"
+    outcomes = {line["store"]: line["outcome"] for line in holds(nobody, request)["stores"]}
+    assert (outcomes["vault"], outcomes["records"]) == ("nothing_found", "nothing_found")
