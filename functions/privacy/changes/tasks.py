@@ -5,24 +5,20 @@ begin ─▶ apply (the point of no return, then the change) ─▶ tell, with g
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chatapi.catalogue import catalogue, read_policy
-from chatapi.store.cases import CANCELLED, COMMIT, COMPLETE, COMPLETED, FAIL, START, Case, NotAllowed
+from chatapi.store.cases import COMMIT, Case, NotAllowed
 from chatapi.store.items import pages
-from chatapi.store.keys import ALIAS, DAY, UNDATED, recipient_of, subject_pk
+from chatapi.store.keys import DAY, UNDATED, recipient_of, subject_pk
 from privacy.changes.beside import KEPT, complete
 from privacy.changes.correct import CORRECTED, correct, tidy
 from privacy.changes.flags import object_to, restrict
 from privacy.changes.ports import Ports
-from privacy.tasks.certify import issue_once
-from privacy.tasks.outcomes import frame
 from privacy.tasks.ports import NotReady, Result
+from privacy.tasks.short import ENDED, conclude, mark_failed, take_up
 from privacy.tasks.tell import line, tell
-
-_ENDED = (COMPLETED, CANCELLED)
 
 WORK: Mapping[str, tuple[Callable[[Ports, Case], dict[str, Any]], str, str, str]] = {
     "correction": (correct, "records", CORRECTED, "corrected; commitments to before and after are below"),
@@ -35,18 +31,7 @@ WORK: Mapping[str, tuple[Callable[[Ports, Case], dict[str, Any]], str, str, str]
 
 def begin(ports: Ports, case: Case) -> Result:
     """Take the case up, and find who else the data subject is. Answers `go`: not so where it has ended."""
-    if case.type not in WORK:
-        raise NotReady
-    try:
-        case = ports.cases.act(case, START)
-    except NotAllowed as standing:
-        if standing.case.status in _ENDED:
-            return {"go": False}
-        raise NotReady from None
-    found = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
-    others = {row["sk"].removeprefix(ALIAS) for row in found} - {case.subject}
-    ports.cases.gather(case, subjects=[case.subject, *sorted(others)])
-    return {"go": True}
+    return take_up(ports, case, WORK)
 
 
 def apply(ports: Ports, case: Case) -> Result:
@@ -54,7 +39,7 @@ def apply(ports: Ports, case: Case) -> Result:
     try:
         case = ports.cases.act(case, COMMIT)
     except NotAllowed as standing:
-        if standing.case.status in _ENDED:
+        if standing.case.status in ENDED:
             return {"go": False}
         raise NotReady from None
     if "made" not in case.facts:
@@ -74,27 +59,12 @@ def pass_on(ports: Ports, case: Case) -> Result:
 
 def certify(ports: Ports, case: Case) -> Result:
     """Complete the case with its receipt, also where nothing was found; what was handed in is forgotten."""
-    if case.status in _ENDED:
+    if case.status in ENDED:
         return {}
     if "made" not in case.facts or not case.destroying:
         raise NotReady
-    now, stores = ports.now(), _stores(case)
-    body = {**frame(case, stores, now), **shown(case), "recipients": [*case.get("recipients"), *line(case)]}
-    case = issue_once(ports, case, body, f"{case.type}.completed")
-    tidy(ports, case)
-    try:
-        ports.cases.act(case, COMPLETE, completed=now, stores=stores)
-    except NotAllowed as standing:
-        if standing.case.status != COMPLETED:
-            raise
-    return {}
-
-
-def mark_failed(ports: Ports, case: Case) -> Result:
-    """Say so, unless the case has ended."""
-    with contextlib.suppress(NotAllowed):
-        ports.cases.act(case, FAIL)
-    return {}
+    more = {**shown(case), "recipients": [*case.get("recipients"), *line(case)]}
+    return conclude(ports, case, _stores(case), more, lambda: tidy(ports, case))
 
 
 def shown(case: Case) -> dict[str, Any]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chatapi.catalogue import catalogue, read_policy
 from chatapi.certificates import VERSION
-from chatapi.store.cases import CANCELLED, COMMIT, COMPLETE, COMPLETED, FAIL, START, Case, NotAllowed
-from chatapi.store.keys import ALIAS, UNDATED, subject_pk
+from chatapi.store.cases import CANCELLED, COMMIT, COMPLETED, Case, NotAllowed
 from privacy.exports.archive import Archive
 from privacy.exports.exporters import Scope, exporters, recipients, scope_of
 from privacy.exports.page import page
 from privacy.exports.ports import Ports
-from privacy.tasks.certify import issue_once
-from privacy.tasks.outcomes import frame
 from privacy.tasks.ports import NotReady, Result, SubjectBusy
+from privacy.tasks.short import conclude, mark_failed, take_up
 
 TYPES = ("access", "portability")
 LIFE_SECONDS = 7 * 86400
@@ -24,18 +21,7 @@ LIFE_SECONDS = 7 * 86400
 
 def begin(ports: Ports, case: Case) -> Result:
     """Take the case up, and find who else the data subject is. Answers `go`: not so where it has ended."""
-    if case.type not in TYPES:
-        raise NotReady
-    try:
-        case = ports.cases.act(case, START)
-    except NotAllowed as standing:
-        if standing.case.status in (COMPLETED, CANCELLED):
-            return {"go": False}
-        raise NotReady from None
-    found = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
-    others = {row["sk"].removeprefix(ALIAS) for row in found} - {case.subject}
-    ports.cases.gather(case, subjects=[case.subject, *sorted(others)])
-    return {"go": True}
+    return take_up(ports, case, TYPES)
 
 
 def collect(ports: Ports, case: Case) -> Result:
@@ -87,21 +73,7 @@ def certify(ports: Ports, case: Case) -> Result:
         if standing.case.status != CANCELLED:
             raise
         return {}
-    now, stores = ports.now(), _stores(case)
-    case = issue_once(ports, case, frame(case, stores, now), f"{case.type}.completed")
-    try:
-        ports.cases.act(case, COMPLETE, completed=now, stores=stores)
-    except NotAllowed as standing:
-        if standing.case.status != COMPLETED:
-            raise
-    return {}
-
-
-def mark_failed(ports: Ports, case: Case) -> Result:
-    """Say so, unless the case has ended."""
-    with contextlib.suppress(NotAllowed):
-        ports.cases.act(case, FAIL)
-    return {}
+    return conclude(ports, case, _stores(case))
 
 
 def _stores(case: Case) -> list[dict[str, Any]]:
