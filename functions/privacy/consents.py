@@ -15,7 +15,7 @@ from chatapi.catalogue import catalogue, read_policy
 from chatapi.certificates import RECEIPT
 from chatapi.clock import Clock, iso
 from chatapi.errors import BadRequest, Conflict, Unavailable
-from chatapi.store.consents import GRANTED, STATES, WITHDRAWN, Consents, optional_purposes, stands
+from chatapi.store.consents import GRANTED, PROJECT, STATES, WITHDRAWN, Consents, optional_purposes, stands
 from chatapi.store.items import Collision, Item
 from privacy.requests import Choice, Subject
 
@@ -51,13 +51,19 @@ class Choices:
         self._follower = follower
 
     def choose(self, project: str, choice: Choice) -> dict[str, Any]:
-        """Write a choice; its receipt. BadRequest for a purpose that is not known, or that is not for choosing, with
-        the reason of policy/purposes.toml (RGT-9). Conflict where others changed it all the while. Unavailable where it
-        is written and could not be put to use: the same choice again does that."""
-        _choosable(choice.purpose)
-        if choice.state not in STATES:
+        """Write what the project passes on for a person; see `decide`."""
+        subject = self._pseudonym(project, choice.subject)
+        return self.decide(project, subject, choice.purpose, choice.state, by=PROJECT)
+
+    def decide(self, project: str, subject: str, purpose: str, state: str, *, by: str) -> dict[str, Any]:
+        """Write a choice of the subject (a pseudonym), told by the project or by the person; its receipt. BadRequest
+        for a purpose that is not known, or that is not for choosing, with the reason of policy/purposes.toml (RGT-9).
+        Conflict where others changed it all the while. Unavailable where it is written and could not be put to use: the
+        same choice again does that."""
+        _choosable(purpose)
+        if state not in STATES:
             raise BadRequest("state is granted or withdrawn.", code="invalid_value", param="state")
-        row = self._write(project, self._pseudonym(project, choice.subject), choice.purpose, choice.state)
+        row = self._write(project, subject, purpose, state, by)
         self._put_to_use(project, row)
         return signed(row)
 
@@ -73,20 +79,23 @@ class Choices:
             raise Unavailable("The choice was recorded, and nobody was told yet. Send it again.") from None
 
     def withdraw(self, project: str, subject: str, purpose: str) -> None:
-        """An objection of a data subject, by its pseudonym (GDPR Art. 21); refusals as those of `choose`."""
-        _choosable(purpose)
-        self._put_to_use(project, self._write(project, subject, purpose, WITHDRAWN))
+        """An objection of a data subject, by its pseudonym (GDPR Art. 21); refusals as those of `decide`."""
+        self.decide(project, subject, purpose, WITHDRAWN, by=PROJECT)
 
-    def _write(self, project: str, subject: str, purpose: str, state: str) -> Item:
+    def _write(self, project: str, subject: str, purpose: str, state: str, by: str) -> Item:
         try:
-            return self._consents.choose(project, subject, purpose, state, self._clock.now())
+            return self._consents.choose(project, subject, purpose, state, self._clock.now(), by)
         except Collision:
             raise Conflict("The choice was changed by others at the same time; try again.") from None
 
     def show(self, project: str, subject: Subject) -> dict[str, Any]:
         """Every optional purpose, whether it is allowed, and the record of the choice where there was one."""
-        found = self._consents.all(project, self._pseudonym(project, subject), self._clock.now())
-        return {"object": "list", "data": [_shown(name, found.get(name)) for name in optional_purposes()]}
+        return {"object": "list", "data": self.shown(project, self._pseudonym(project, subject))}
+
+    def shown(self, project: str, subject: str) -> list[dict[str, Any]]:
+        """The same of a pseudonym."""
+        found = self._consents.all(project, subject, self._clock.now())
+        return [_shown(name, found.get(name)) for name in optional_purposes()]
 
 
 def _choosable(name: str) -> None:

@@ -16,7 +16,7 @@ from privacy.dialects.opendsr import OpenDsr
 from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.identity.service import Identity
 from privacy.portal.places import portal_root, stage_path
-from privacy.portal.site import respond
+from privacy.portal.site import Services, respond
 from privacy.public_files import add_public
 from privacy.reference import pages
 from privacy.requests import parse, parse_session, show
@@ -196,5 +196,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One request through the REST API's proxy integration."""
     request_id = str(event["requestContext"]["requestId"])
     if str(event["path"]).startswith("/portal"):
-        return answered("privacy", request_id, lambda: respond(event, _who, _service))
+        return answered("privacy", request_id, lambda: respond(event, Services(_who, _service, _choices)))
     return answered("privacy", request_id, lambda: app.resolve(event, context))

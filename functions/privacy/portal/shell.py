@@ -28,7 +28,8 @@ def page(visit: Visit, title: str, *content: Child, status: int = 200, script: s
         el("link", rel="stylesheet", href=visit.url("assets/portal.css")),
         el("script", type="module", src=visit.url(f"assets/{script}")) if script else None,
     )
-    links = [("requests", say("nav.requests"))] if visit.session else [("sign-in", say("nav.sign_in"))]
+    own = [("requests", say("nav.requests")), ("choices", say("nav.choices"))]
+    links = own if visit.session else [("sign-in", say("nav.sign_in"))]
     links += [("policy", say("nav.policy")), ("verify", say("nav.verify")), ("developers", say("nav.developers"))]
     header = el(
         "header",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chatapi.aws.errors import AwsError
 from chatapi.errors import ApiError, NotFound, Unavailable
+from privacy.consents import Choices
 from privacy.identity.service import Identity
 from privacy.identity.tokens import Session
-from privacy.portal import cases, entrance, public
+from privacy.portal import cases, choices, entrance, public
 from privacy.portal.markup import el
 from privacy.portal.places import stage_path
 from privacy.portal.shell import Answer, answer, page, see
@@ -41,36 +42,51 @@ _OWN: dict[str, Callable[[Visit, Rights, Session, str], Answer]] = {
     "certificate": cases.certificate,
     "export": cases.export,
 }
+_CHOICES: dict[str, Callable[[Visit, Choices, Session], Answer]] = {
+    "choices": choices.index,
+    "choices/receipt": choices.receipt,
+}
 _CASE = re.compile(r"requests/(dsr_[0-9A-Za-z]{24})(?:/([a-z]+))?")
 
 
-def respond(event: Mapping[str, Any], identity: Callable[[], Identity], rights: Callable[[], Rights]) -> Answer:
+@dataclass(frozen=True)
+class Services:
+    """What the pages call, each made when it is first needed."""
+
+    identity: Callable[[], Identity]
+    rights: Callable[[], Rights]
+    choices: Callable[[], Choices]
+
+
+def respond(event: Mapping[str, Any], services: Services) -> Answer:
     """The answer to an event below /portal. Refusals and outages are pages; a fault of ours passes."""
     if str(event["path"]).startswith("/portal/assets/"):
         return _asset(str(event["path"]).removeprefix("/portal/assets/"))
     visit = None
     try:
-        visit = visit_of(event, identity())
-        return _page(visit, identity, rights)
+        visit = visit_of(event, services.identity())
+        return _page(visit, services)
     except ApiError as error:
         return _refusal(visit or _stranger(event), error)
     except AwsError:
         return _refusal(visit or _stranger(event), Unavailable())
 
 
-def _page(visit: Visit, identity: Callable[[], Identity], rights: Callable[[], Rights]) -> Answer:
+def _page(visit: Visit, services: Services) -> Answer:
     if visit.path in _ENTRANCES:
-        return _ENTRANCES[visit.path](visit, identity())
+        return _ENTRANCES[visit.path](visit, services.identity())
     if visit.path in _PUBLIC and visit.method == "GET":
         return _PUBLIC[visit.path](visit)
     case = _CASE.fullmatch(visit.path)
-    if visit.path != "requests" and not (case and (case[2] or "") in _OWN):
+    if visit.path != "requests" and visit.path not in _CHOICES and not (case and (case[2] or "") in _OWN):
         raise NotFound
     if visit.session is None:
         return see(visit, "sign-in")
+    if visit.path in _CHOICES:
+        return _CHOICES[visit.path](visit, services.choices(), visit.session)
     if case:
-        return _OWN[case[2] or ""](visit, rights(), visit.session, case[1])
-    return cases.index(visit, rights(), visit.session)
+        return _OWN[case[2] or ""](visit, services.rights(), visit.session, case[1])
+    return cases.index(visit, services.rights(), visit.session)
 
 
 def _refusal(visit: Visit, error: ApiError) -> Answer:

@@ -18,7 +18,8 @@ from tests.support.browser import barriers, launched, watched
 from tests.support.live_stack import Live
 from tests.unit.privacy.world import World
 
-PAGES = ("", "/policy", "/verify", "/developers", "/sign-in", "/code?c=x", "/enter?t=x", "/no-such-page", "/requests")
+PUBLIC = ("", "/policy", "/verify", "/developers", "/sign-in", "/code?c=x", "/enter?t=x", "/no-such-page")
+PAGES = (*PUBLIC, "/requests", "/choices")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,10 @@ import pytest
 
 import privacy.handler
 from chatapi.catalogue import Catalogued
+from chatapi.certificates import seal_receipt
+from chatapi.store.consents import Consents
+from chatapi.store.items import Item
+from privacy.consents import Choices, receipt
 from privacy.downloads import Links
 from privacy.service import Rights
 from tests.unit.identity.world import OWNER, PEPPER, People
@@ -121,7 +125,11 @@ class Portal:
         self.people.contacts.set(PROJECT, OWNER)
         self.executions = Executions()
         self.rights = self._rights()
+        self.consents = Consents(Catalogued(self.world.requests, "requests"))
+        self.flags: list[tuple[str, str]] = []
+        self.followed: list[Item] = []
         monkeypatch.setattr(privacy.handler._service, "made", self.rights)
+        monkeypatch.setattr(privacy.handler._choices, "made", self._choices())
         monkeypatch.setattr(privacy.handler._who, "made", self.people.identity)
 
     def _rights(self) -> Rights:
@@ -130,6 +138,22 @@ class Portal:
         return Rights(
             world.cases, self.executions, world.signer, world.clock, lambda: PEPPER, links=links, asking=world.asking
         )
+
+    def _choices(self) -> Choices:
+        def flag(project: str, purpose: str) -> None:
+            self.flags.append((project, purpose))
+
+        return Choices(self.consents, self.world.clock, self.rights.pseudonym, flag, self)
+
+    def follow(self, row: Item) -> None:
+        """What follows a choice: here its receipt is signed when the test says so."""
+        self.followed.append(row)
+
+    def sign_receipts(self) -> None:
+        """What the workflow of a choice does."""
+        for row in self.followed:
+            self.consents.note(row, receipt=seal_receipt(receipt(row), self.world.signer))
+        self.followed.clear()
 
     def reader(self, language: str = "en") -> Reader:
         return Reader(self, language)

@@ -10,6 +10,7 @@ import pytest
 
 from chatapi.catalogue import catalogue, read_policy
 from chatapi.certificates import OUTCOMES
+from chatapi.store.consents import optional_purposes
 from privacy.portal.public import SECTIONS
 from privacy.portal.words import LANGUAGES, preferred, words
 from tests.support.transformed import ROOT
@@ -47,6 +48,7 @@ def test_everything_that_a_policy_file_names_has_its_word() -> None:
     rights = read_policy("rights")
     needed |= {f"rights.{right}" for right in rights["types"]} | {f"rights.{right}_text" for right in rights["types"]}
     needed |= {f"reasons.{reason}" for reason in (*rights["denials"], *rights["explanations"])}
+    needed |= {f"purposes.{purpose}{part}" for purpose in optional_purposes() for part in ("", "_text")}
     assert needed - set(ENGLISH) == set()
     assert {key for key in ENGLISH if key.startswith("promises.")} <= needed
 

@@ -17,6 +17,8 @@ from chatapi.store.keys import consent_pk
 
 GRANTED, WITHDRAWN = "granted", "withdrawn"
 STATES = (GRANTED, WITHDRAWN)
+PROJECT, PERSON = "project", "person"
+"""Who told us: the project for a person, or the person in the portal."""
 MAX_EVENTS = 20
 """How many changes a row remembers; the oldest go first. `rev` counts them all."""
 _RACES = 10
@@ -60,9 +62,9 @@ class Consents:
         rows = self.all(project, subject, now)
         return frozenset(purpose for purpose, row in rows.items() if stands(purpose, row))
 
-    def choose(self, project: str, subject: str, purpose: str, state: str, now: float) -> Item:
-        """Write a choice, under the policy version of now; the row as it stands. The same choice again changes nothing.
-        Collision after ten lost races."""
+    def choose(self, project: str, subject: str, purpose: str, state: str, now: float, by: str = PROJECT) -> Item:
+        """Write a choice, told `by` whom, under the policy version of now; the row as it stands. The same choice again
+        changes nothing. Collision after ten lost races."""
         version = read_policy("versions")["current"]
         for _ in range(_RACES):
             row = self._rows(project, subject).get(purpose)
@@ -70,7 +72,7 @@ class Consents:
             if row is not None and same and "ttl" not in row:
                 return row
             try:
-                return self._write(project, subject, purpose, row, state, "project", now)
+                return self._write(project, subject, purpose, row, state, by, now)
             except Collision:
                 continue
         raise Collision
