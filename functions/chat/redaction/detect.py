@@ -25,6 +25,12 @@ class Found(NamedTuple):
     told: bool = False
 
 
+class TooManyValues(Exception):
+    """The request holds more values than are replaced."""
+
+
+MOST_FINDS = 100_000
+"""In one text: it bounds the memory that they take."""
 VALUE = "value"
 """The kind of what a request itself named (`redact_values`)."""
 _RANK = {kind: rank for rank, kind in enumerate((VALUE, "credential", "iban", "card", "email", "ip"))}
@@ -87,8 +93,14 @@ class Detector:
             self._finders.append(lambda text: (Found(*m.span(), VALUE) for m in named_of.finditer(text)))
 
     def find(self, text: str) -> list[Found]:
-        """The values of a text, in their order, none overlapping."""
-        found = sorted(each for find in self._finders for each in find(text))
+        """The values of a text, in their order, none overlapping. TooManyValues."""
+        found: list[Found] = []
+        for find in self._finders:
+            for each in find(text):
+                found.append(each)
+                if len(found) > MOST_FINDS:
+                    raise TooManyValues
+        found.sort()
         out: list[Found] = []
         for each in found:
             if out and each.start < out[-1].end:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from chat.redaction.detect import VALUE, Detector
-from chat.redaction.placeholders import Placeholders, TooManyValues
+from chat.redaction.detect import VALUE, Detector, TooManyValues
+from chat.redaction.placeholders import Placeholders
 from chat.redaction.requests import Walk, chat_texts, embedding_texts, not_possible, rewritten
 from chat.redaction.restoring import Restoring
 from chat.redaction.storing import stored_form
@@ -63,7 +63,7 @@ class Guard(Generic[R]):
             return cls(request, demand)
         except ApiError:
             raise
-        except TooManyValues:
+        except (TooManyValues, RecursionError):  # JSON nested as deep as the interpreter goes is not read either
             crowded = True
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is sent
             log_error("redaction_failed", error, function="chat")

@@ -1,7 +1,7 @@
 """Placeholders and their values, for one request: `<EMAIL_1>` stands for the first e-mail address, wherever it occurs.
 
-What a text of the request says that looks like a placeholder is never one: then all of ours carry a series that no text
-has (`<EMAIL_1_s2>`). The numbering depends on the texts alone, so the same request has the same placeholders again.
+What a text of the request says that looks like a placeholder is never one: ours are numbered on from there. The numbers
+depend on the texts alone, so the same request has the same placeholders again.
 """
 
 from __future__ import annotations
@@ -11,23 +11,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from chat.redaction.detect import VALUE, Detector, Found
+from chat.redaction.detect import VALUE, Detector, Found, TooManyValues
 
 MOST_VALUES = 10_000
 """Different values of one request. More is not taken: nothing of it is sent."""
-_LOOKALIKE = re.compile(r"(?:<|[uU]003[cC]|&lt;)[A-Z_]{2,16}_\d{1,9}(?:_s(\d{1,9}))?")
-
-
-class TooManyValues(Exception):
-    """The request holds more different values than are replaced."""
+_LOOKALIKE = re.compile(r"(?:<|[uU]003[cC])([A-Z][A-Z_]{1,16})_(\d{1,9})")
 
 
 class Placeholders:
     """The map of one request. `texts`: all that goes to the provider, so that no placeholder is in it already, and so
     that what one of them tells of a value ("my phone: …") holds in the others. `numbered` is false where nothing is
-    restored: then a text's placeholders do not depend on the texts before it. `series`: where theirs begins."""
+    restored: then a text's placeholders do not depend on the texts before it. `above`: no number is this or lower."""
 
-    def __init__(self, detector: Detector, texts: Iterable[str], *, numbered: bool = True, series: int = 0) -> None:
+    def __init__(self, detector: Detector, texts: Iterable[str], *, numbered: bool = True, above: int = 0) -> None:
         self._detector = detector
         self._numbered = numbered
         self._found: dict[str, list[Found]] = {}
@@ -35,12 +31,13 @@ class Placeholders:
         self._by_value: dict[str, str] = {}
         self.values: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
+        self._above: dict[str, int] = {}
         for text in texts:
             for match in _LOOKALIKE.finditer(text):
-                series = max(series, int(match[1] or 1))
+                self._above[match[1]] = max(self._above.get(match[1], 0), int(match[2]))
             self._found[text] = found = detector.find(text)
             self._told.update({text[each.start : each.end]: each.kind for each in found if each.told})
-        self._series = f"_s{series + 1}" if series else ""
+        self._least = above
 
     def hide(self, text: str) -> str:
         """The text with a placeholder for each value. TooManyValues."""
@@ -74,8 +71,9 @@ class Placeholders:
             if len(self._by_value) >= MOST_VALUES:
                 raise TooManyValues
             self.counts[kind] += 1
-            number = f"_{self.counts[kind]}{self._series}" if self._numbered else ""
-            placeholder = f"<{kind.upper()}{number}>"
+            label = kind.upper()
+            number = max(self._least, self._above.get(label, 0)) + self.counts[kind]
+            placeholder = f"<{label}_{number}>" if self._numbered else f"<{label}>"
             self._by_value[value] = placeholder
             self.values[placeholder] = value
         return placeholder

@@ -45,6 +45,8 @@ def rewritten(request: ChatRequest, walk: Walk) -> ChatRequest:
     """The request with its texts changed. BadRequest `redaction_not_possible` that names what cannot be."""
     if request.logprobs or request.top_logprobs:
         raise not_possible("logprobs")
+    for token in request.logit_bias or ():
+        walk.same(token, "logit_bias")
     if request.audio is not None or "audio" in (request.modalities or ()):
         raise not_possible("modalities")
     changed: dict[str, Any] = {
@@ -112,7 +114,7 @@ class Walk(NamedTuple):
         try:
             value = json.loads(text, object_pairs_hook=of)
             changed = self.value(value)
-        except (ValueError, RecursionError):
+        except ValueError:
             return self.change(text)
         return json.dumps(changed, ensure_ascii=False) if doubled or changed != value else self.change(text)
 

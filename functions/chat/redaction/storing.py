@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, TypeVar
 
-from chat.redaction.detect import Detector
-from chat.redaction.placeholders import Placeholders, TooManyValues
+from chat.redaction.detect import Detector, TooManyValues
+from chat.redaction.placeholders import Placeholders
 from chat.redaction.requests import Walk, not_possible
 from chatapi.errors import ApiError, RedactionFailed
 from chatapi.logs import log_error
@@ -41,9 +41,9 @@ def stored_form(value: T, walk: Walk) -> T:
 
 
 def redacted_items(items: list[dict[str, Any]], demand: str) -> list[dict[str, Any]]:
-    """Items that are put into a conversation by themselves, as they are stored. Their placeholders have a series of
-    their own, since nobody reads here what else the conversation holds. BadRequest `redaction_not_possible` for images
-    and files, RedactionFailed whatever else is the matter."""
+    """Items that are put into a conversation by themselves, as they are stored. Their placeholders are numbered from
+    somewhere far off, since nobody reads here what else the conversation holds. BadRequest `redaction_not_possible` for
+    images and files, RedactionFailed whatever else is the matter."""
     for index, item in enumerate(items):
         content = item.get("content", item.get("output"))
         for at, part in enumerate(content if isinstance(content, list) else ()):
@@ -58,11 +58,11 @@ def redacted_items(items: list[dict[str, Any]], demand: str) -> list[dict[str, A
             return text
 
         stored_form(items, Walk(gather, gather))
-        placeholders = Placeholders(Detector(kinds_of(demand)), texts, series=int.from_bytes(os.urandom(3)) + 2)
+        placeholders = Placeholders(Detector(kinds_of(demand)), texts, above=int.from_bytes(os.urandom(3)))
         return stored_form(items, Walk(placeholders.hide))
     except ApiError:
         raise
-    except TooManyValues:
+    except (TooManyValues, RecursionError):
         crowded = True
     except Exception as error:  # noqa: BLE001 - whatever it was, nothing is stored
         log_error("redaction_failed", error, function="chat")

@@ -168,6 +168,8 @@ def test_what_is_stored_has_placeholders_for_all_values_those_of_the_model_too()
         ({"messages": [said("user", "x", name=MAIL)]}, "messages[0].name"),
         ({"tools": [{"type": "function", "function": {"name": MAIL}}]}, "tools[0].function.name"),
         ({"logprobs": True}, "logprobs"),
+        ({"logit_bias": {MAIL: 1}}, "logit_bias"),
+        ({"messages": [said("assistant", "x", tool_calls=[call("[" * 5000 + "]" * 5000)])]}, "messages"),
         ({"modalities": ["text", "audio"], "audio": {}}, "modalities"),
         ({"prediction": {"type": "content", "content": [{"type": "image"}]}}, "prediction"),
     ],

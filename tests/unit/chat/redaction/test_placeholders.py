@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.redaction.detect import Detector
-from chat.redaction.placeholders import MOST_VALUES, Placeholders, Reader, TooManyValues
+from chat.redaction.detect import MOST_FINDS, Detector, TooManyValues
+from chat.redaction.placeholders import MOST_VALUES, Placeholders, Reader
 from chatapi.redaction import KINDS
 
 VALUES = [
@@ -27,7 +27,7 @@ FILLERS = [
     "<",
     "<EMAIL",
     "<EMAIL_1>",
-    "<EMAIL_1_s2>",
+    "<EMAIL_22>",
     "<<",
     "\\",
     '"',
@@ -103,13 +103,13 @@ def test_the_same_value_has_the_same_placeholder_and_others_have_others() -> Non
 
 
 def test_what_is_typed_and_looks_like_a_placeholder_is_never_one() -> None:
-    for typed, ours in (("<EMAIL_1>", "<EMAIL_1_s2>"), ("<EMAIL_7_s4>", "<EMAIL_1_s5>"), ("<PHONE_1", "<EMAIL_1_s2>")):
+    for typed, ours in (("<EMAIL_1>", "<EMAIL_2>"), ("<EMAIL_41_", "<EMAIL_42>"), ("<PHONE_7>", "<EMAIL_1>")):
         placeholders = made(f"{typed} is not jane@example.com")
         hidden = placeholders.hide(f"{typed} is not jane@example.com")
         assert hidden == f"{typed} is not {ours}"
         assert placeholders.restored(hidden) == f"{typed} is not jane@example.com"
     # nor where it is written with JSON's escapes
-    assert made(r"\u003cEMAIL_1\u003e jane@example.com").hide("jane@example.com") == "<EMAIL_1_s2>"
+    assert made(r"\u003cEMAIL_1\u003e jane@example.com").hide("jane@example.com") == "<EMAIL_2>"
 
 
 def test_what_one_text_tells_of_a_value_holds_in_all() -> None:
@@ -142,3 +142,6 @@ def test_too_many_values_are_not_taken() -> None:
     placeholders = made(text)
     with pytest.raises(TooManyValues):
         placeholders.hide(text)
+    # nor the same value over and over, beyond what memory is there for
+    with pytest.raises(TooManyValues):
+        made("a@x.de " * (MOST_FINDS + 1))
