@@ -32,7 +32,9 @@ class _Window(NamedTuple):
 
 def numbers(text: str, kinds: Collection[str]) -> Iterator[tuple[int, int, str, bool]]:
     """(start, end, kind, told) of cards, phones and national ids in a text, as far as they are wanted."""
-    called = [match.end() for match in _CALL.finditer(text)] if "phone" in kinds else []
+    lowered = text.lower()
+    asked = "phone" in kinds and any(word in lowered for word in _CALLS)  # the search itself costs more
+    called = [match.end() for match in _CALL.finditer(text)] if asked else []
     for run in _RUN.finditer(text):
         groups = [match.span() for match in _GROUP.finditer(text, *run.span())]
         if groups[-1][1] - groups[0][0] >= _FEWEST_DIGITS:
@@ -180,12 +182,11 @@ def _national(text: str, window: _Window) -> bool | None:
 
 # Phones have no check digit: they are known by their form (ITU-T E.164, the trunk prefix 0, North America's 3-3-4) or
 # by a word before them. Numbering plans are not asked: a typo, or a number that nobody has, is somebody's all the same.
-_CALL = _words(
+_CALLS = (
     "phone", "telephone", "tel", "mobile", "cell", "call", "fax", "whatsapp", "sms", "telefon", "handy", "mobil",
     "telefono", "teléfono", "téléphone", "móvil", "portable", "telefone", "celular", "numer telefonu", "rufnummer",
 )  # fmt: skip
-
-
+_CALL = _words(*_CALLS)
 _AMERICAN = frozenset({(3, 3, 4), (1, 3, 3, 4)})
 _GAPS = frozenset((" ", ".", "-", "/", "(", ")", ") ", " (", ")-", "\u00a0", "\u202f", "\u2010", "\u2011", "\u2013"))
 _YEAR = re.compile(r"^(?:19|20)|(?:19|20)\d\d$")

@@ -123,7 +123,7 @@ class Reader:
 
     def feed(self, piece: str) -> str:
         """What can be said now, with its values."""
-        if not self._values:
+        if not self._values or not (self._held or self._marks.search(piece)):
             return piece
         text = self._held + piece
         out, done, at = [], 0, 0
