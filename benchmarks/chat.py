@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -21,14 +22,23 @@ def measure() -> dict[str, float]:
         stored = _chat(world.chat_body(20, store=True))
         short, long = (_chat(world.chat_body(tokens, stream=True)) for tokens in (20, 220))
         (cpu,) = world.cpu_seconds(whole)
+        plain, redacted = world.cpu_seconds(_chat(_letter(redact=False)), _chat(_letter(redact=True)))
         few, many = world.cpu_seconds(short, long)
         stored()  # a warm function has the subject's key
         return {
             "chat.cpu_ms": cpu * 1e3,
             "chat.per_token_us": (many - few) / 200 * 1e6,
+            "chat.redaction_added_ms": (redacted - plain) * 1e3,
             **_calls(servers, whole, "chat.calls"),
             **_calls(servers, stored, "chat.stored.calls"),
         }
+
+
+def _letter(*, redact: bool) -> str:
+    """A chat with a prompt of 2,000 characters, some of which are values."""
+    line = "I am writing about order 20231 of 2024-01-15; reply to jane.doe@example.com or +49 30 901820, please. "
+    body = json.loads(world.chat_body(20, prompt=(line * 20)[:2000]))
+    return json.dumps({**body, "data_handling": {"redact": redact}})
 
 
 def _chat(body: str) -> Callable[[], None]:

@@ -88,10 +88,16 @@ class Live:
         )
 
     def project(
-        self, limits: Limits = AMPLE, *, retention: str = "history", scopes: Sequence[str] = SCOPES[:3]
+        self,
+        limits: Limits = AMPLE,
+        *,
+        retention: str = "history",
+        redact: str = "",
+        scopes: Sequence[str] = SCOPES[:3],
     ) -> Caller:
         """A new project and its first key."""
-        return Caller(*self.projects.create("contract", limits, retention=retention, region=REGION, scopes=scopes))
+        given = {"retention": retention, "redact": redact, "region": REGION}
+        return Caller(*self.projects.create("contract", limits, **given, scopes=scopes))
 
     def item(self, project: str) -> Item:
         """The project's item as it is now."""

@@ -31,6 +31,7 @@ BARS = {
     "vault.overhead_bytes": 75,
 }
 INFORMATIVE = {
+    "chat.redaction_added_ms",
     "authorizer.cpu_ms",
     "import.authorizer_ms",
     "import.chat_ms",

@@ -33,6 +33,7 @@ MOST_FINDS = 100_000
 """In one text: it bounds the memory that they take."""
 VALUE = "value"
 """The kind of what a request itself named (`redact_values`)."""
+# Of finds that overlap the longer one gives its name, and among equals the first of these.
 _RANK = {kind: rank for rank, kind in enumerate((VALUE, "credential", "iban", "card", "email", "ip"))}
 _LEAST = len(_RANK)
 
@@ -105,8 +106,8 @@ class Detector:
         for each in found:
             if out and each.start < out[-1].end:
                 last = out[-1]
-                first = min(last, each, key=lambda one: _RANK.get(one.kind, _LEAST))
-                out[-1] = Found(last.start, max(last.end, each.end), first.kind, last.told or each.told)
+                kind = min(last, each, key=lambda one: (one.start - one.end, _RANK.get(one.kind, _LEAST))).kind
+                out[-1] = Found(last.start, max(last.end, each.end), kind, last.told or each.told)
             else:
                 out.append(each)
         return out
