@@ -19,13 +19,16 @@ from chatapi.store.items import Change, Collision
 from chatapi.vault import Conflict, KeyUnavailable
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
-from chatapi.vault.rotation import Progress, Target, census, rewrap, rotate
+from chatapi.vault.rotation import FAILURES, Progress, Stuck, Target, census, rewrap, rotate
 from chatapi_cli.epochs import EpochError, Epochs
 from chatapi_cli.say import AsJson, Project, Stack, fail
 from chatapi_cli.target import Target as Deployed
 from chatapi_cli.target import find
 
 app = typer.Typer(no_args_is_help=True, help="Data keys, the KMS keys that wrap them, and their rotation.")
+
+_NAMED = 100
+"""How many keys that could not be moved are named one by one; with a KMS key gone it may be all."""
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
@@ -61,7 +64,7 @@ def status(stack: Stack = None, as_json: AsJson = False) -> None:
         {
             "state": state,
             "key_arn": arn,
-            "whose": "tenant" if own else "current" if arn == current else "old epoch",
+            "whose": "tenant" if own else "current" if arn == current else "old epoch" if arn else "unknown",
             "key_state": epochs.get(arn),
             "items": count,
         }
@@ -119,7 +122,7 @@ def rewrap_all(
     Interrupt it at any time. A run that starts anew passes over what was moved.
     """
     keys, clock = Keys(find(stack)), SystemClock()
-    progress = Progress(cursor=after)
+    progress, stuck = Progress(cursor=after), list[Stuck]()
     try:
         for progress in rewrap(
             keys.wraps,
@@ -133,13 +136,18 @@ def rewrap_all(
         ):
             if sys.stderr.isatty():
                 typer.echo(f"\r{progress.seen} seen, {_counts(progress.outcomes)}   ", err=True, nl=False)
+            stuck += progress.stuck[: _NAMED - len(stuck)]
     except KeyboardInterrupt:
         typer.echo(f"\ninterrupted; resume with --after '{progress.cursor or ''}'", err=True)
         raise typer.Exit(130) from None
-    record = {"seen": progress.seen, **dict(progress.outcomes), "dry_run": dry_run}
+    named = [one._asdict() for one in stuck]
+    record = {"seen": progress.seen, **dict(progress.outcomes), "stuck": named, "dry_run": dry_run}
     typer.echo(json.dumps(record) if as_json else f"{progress.seen} seen: {_counts(progress.outcomes)}")
-    if progress.outcomes["failed"]:
-        fail("some items could not be moved: their key does not answer; run again")
+    for one in () if as_json else stuck:
+        typer.echo(f"{one.why:<10}  {one.project}  {one.subject}  generation {one.generation or '?'}")
+    left = sum(progress.outcomes[why] for why in FAILURES)
+    if left:
+        fail(f"{left} keys could not be moved, all others were; what to do: docs/vault.md, 'A key that does not move'")
 
 
 def _counts(outcomes: Counter[str]) -> str:
@@ -163,7 +171,8 @@ def retire_epoch(
 ) -> None:
     """Disable an old epoch that nothing is under any more; run again seven days later to schedule its deletion."""
     keys = Keys(find(stack))
-    left = sum(count for (state, key, _), count in census(keys.wraps).items() if key == arn and state != "erased")
+    counted = census(keys.wraps).items()
+    left = sum(count for (state, key, _), count in counted if key in (arn, "") and state != "erased")
     try:
         typer.echo(keys.epochs.retire(arn, left))
     except EpochError as error:

@@ -40,16 +40,23 @@ def test_keys_are_turned_over_and_everything_stays_readable(
     assert (status["current_epoch"], status["epochs"][epochs["old"]]) == (epochs["new"], "Disabled")
     assert all(row["whose"] == "current" for row in status["items"] if row["state"] == "active")
     assert readable() == [200] * 3
-    # and under a key that the tenant brought, which refuses while it is disabled
+    # and under a key that the tenant brought, without which nothing is read or stored
     kms = stack.aws("kms")
     own = kms.create_key()["KeyMetadata"]["Arn"]
     subprocess.run(one.command("vault", "tenant-key", project, own), env=stack.cli_environment(), check=True)
     assert one.operator("vault", "rewrap", "--json")["moved"] >= 2
+    for stop in (lambda: kms.disable_key(KeyId=own), lambda: kms.schedule_key_deletion(KeyId=own)):
+        stop()
+        body = {"model": "smollm2-135m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}
+        asked = one.http.post("/chat/completions", json={**body, "store": True, "user": "keys-new"})
+        for answer in (asked, *(one.get(f"/chat/completions/{chat}") for chat in chats)):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "tenant_key_unavailable")
+        with pytest.raises(subprocess.CalledProcessError):
+            one.operator("vault", "rotate", project, subject, "--json")
+        kms.cancel_key_deletion(KeyId=own)
+        kms.enable_key(KeyId=own)
+    # given back, nothing is lost
     assert readable() == [200] * 3
-    kms.disable_key(KeyId=own)
-    with pytest.raises(subprocess.CalledProcessError):
-        one.operator("vault", "rotate", project, subject, "--json")
-    kms.enable_key(KeyId=own)
     subprocess.run(one.command("vault", "tenant-key", project, "--remove"), env=stack.cli_environment(), check=True)
     assert one.operator("vault", "rewrap", "--json")["moved"] >= 2
     assert readable() == [200] * 3

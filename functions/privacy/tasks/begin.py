@@ -23,7 +23,7 @@ from chatapi.store.cases import (
 from chatapi.store.holds import Holds, holdable
 from chatapi.store.items import Item, pages
 from chatapi.store.keys import ALIAS, DAY, UNDATED, recipient_of, subject_pk
-from chatapi.vault import Conflict, State, SubjectErased, SubjectFrozen, VaultItem
+from chatapi.vault import Conflict, InvalidCiphertext, State, SubjectErased, SubjectFrozen, VaultItem
 from privacy.tasks.erasers import erasers
 from privacy.tasks.outcomes import so_far
 from privacy.tasks.ports import NotReady, Ports, Result, SubjectBusy, UnsupportedHold
@@ -102,7 +102,8 @@ def freeze(ports: Ports, case: Case) -> Result:
 
 
 def _canary(ports: Ports, case: Case, item: VaultItem) -> bytes:
-    """A secret sealed under the subject's key; the one that stands, where an earlier run of this case froze it."""
+    """A secret sealed under the subject's key; the one that stands, where an earlier run of this case froze it. Empty
+    where the wrap is damaged: what nobody can open must still be erasable."""
     if item.state is State.FROZEN:
         fresh = ports.cases.get(case.project, case.id)
         sealed = fresh.get("canary", {}).get(item.subject)
@@ -114,6 +115,8 @@ def _canary(ports: Ports, case: Case, item: VaultItem) -> bytes:
         return handle.seal("canary", case.id, item.subject, "canary", 1, os.urandom(CANARY_BYTES))
     except (SubjectErased, SubjectFrozen):
         raise SubjectBusy from None
+    except InvalidCiphertext:
+        return b""
 
 
 def unfreeze(ports: Ports, case: Case) -> Result:

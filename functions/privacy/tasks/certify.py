@@ -28,6 +28,10 @@ _NOTES = [
     "irrecoverable_after; the keys themselves are in no backup.",
     "A second residue scan follows after the longest time that a function can still have been writing.",
 ]
+_DAMAGED = (
+    "The wrapped key of a subject was damaged before this erasure: nothing could be opened with it, so no canary could "
+    "be sealed under it either. It was destroyed like any other."
+)
 
 
 def certify(ports: Ports, case: Case) -> Result:
@@ -80,7 +84,7 @@ def _body(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
         "holds": case.get("holds", []),
         "recipients": [*case.get("recipients"), *line(case)],
         "irrecoverable_after": irrecoverable_after(now),
-        "notes": _NOTES,
+        "notes": [*_NOTES, *([_DAMAGED] if b"" in case.get("canary").values() else [])],
         "canary": _canary(case),
     }
 
@@ -91,7 +95,8 @@ def _subject(name: str, generation: int, evidence: dict[str, Any] | None) -> dic
 
 
 def _canary(case: Case) -> dict[str, Any] | None:
-    """What was sealed under a key before it was destroyed, and was shown by the residue scan not to open any more."""
-    for subject, sealed in sorted(case.get("canary").items()):
+    """What was sealed under a key before it was destroyed, and was shown by the residue scan not to open any more.
+    Empty where no key could be opened for it."""
+    for subject, sealed in sorted(case.get("canary").items(), key=lambda canary: (not canary[1], canary[0])):
         return {"subject": subject, "ciphertext": base64.b64encode(sealed).decode(), "opens": False}
     return None

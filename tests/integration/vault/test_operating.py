@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,6 +116,33 @@ def test_a_subject_is_rotated_once_and_a_dry_run_changes_nothing(stack: Stack) -
     assert stack.opens()
     for who in (("prj", "sub_none"), ("a#b", "sub_a")):
         assert "no open generation" in run("rotate", *who, code=1)
+
+
+def test_what_cannot_be_moved_is_named_and_its_epoch_stays(stack: Stack) -> None:
+    # given a wrap in a foreign item, and an item that is none
+    item = stack.wraps.get("prj", "sub_b")
+    foreign = stack.wraps.get("prj", "sub_a")
+    assert item is not None
+    assert foreign is not None
+    stack.wraps.rekey(item, replace(item, wraps=foreign.wraps, revision=item.revision + 1))
+    stack.dynamo.call("PutItem", {"TableName": stack.output("VaultTable"), "Item": {"pk": {"S": "v#prj#sub_c"}}})
+    run("new-epoch")
+    # then both are named, by opaque ids, and the other one has moved
+    said = run("rewrap", "--json", code=1)
+    assert (said["seen"], said["moved"], said["damaged"], said["unreadable"]) == (3, 1, 1, 1)
+    named = {(one["project"], one["subject"], one["generation"], one["why"]) for one in said["stuck"]}
+    assert named == {("prj", "sub_b", 1, "damaged"), ("prj", "sub_c", 0, "unreadable")}
+    shown = run("rewrap", code=1)
+    assert "damaged     prj  sub_b  generation 1" in shown
+    assert "unreadable  prj  sub_c  generation ?" in shown
+    assert "docs/vault.md" in shown
+    # and the old key is not ended over them
+    assert {(i["state"], i["whose"]) for i in run("status", "--json")["items"]} == {
+        ("active", "current"),
+        ("active", "old epoch"),
+        ("unreadable", "unknown"),
+    }
+    assert "2 subject keys" in run("retire-epoch", stack.old, code=1)
 
 
 def test_a_project_brings_a_key_and_takes_it_away(stack: Stack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,3 +192,19 @@ def test_a_new_kind_that_nobody_deletes_stops_every_erasure(store: str, monkeypa
     monkeypatch.setitem(catalogue().kinds, "new", kind)
     with pytest.raises(NotCovered):
         erasers()
+
+
+def test_a_subject_whose_wrap_is_damaged_can_be_erased_and_the_certificate_says_so(world: World) -> None:
+    # given a wrap that opens nothing any more
+    item = world.wraps.items[PROJECT, ALICE]
+    world.wraps.items[PROJECT, ALICE] = replace(item, wraps={1: b"damaged" * 10})
+    case = world.case()
+    # then what nobody can read goes like anything else
+    assert world.erase(case)[-1] == "Erased"
+    assert world.rows_of(ALICE) == []
+    assert world.wraps.items[PROJECT, ALICE].wraps == {}
+    # and the certificate holds, without a canary that it could not have
+    payload = world.certificate(case)["payload"]
+    assert payload["canary"] == {"subject": ALICE, "ciphertext": "", "opens": False}
+    assert any("damaged" in note for note in payload["notes"])
+    assert world.outcomes(case)["vault"] == [("shredded", 1)]

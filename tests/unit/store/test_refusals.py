@@ -23,7 +23,8 @@ from chatapi.store.completions import Completions
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.items import Change, Collision, MemoryTable
 from chatapi.store.marks import Marks
-from chatapi.vault import KeyUnavailable, TenantKeyUnavailable, Vault
+from chatapi.vault import KeyUnavailable, SubjectErased, TenantKeyUnavailable, Vault
+from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
 from chatapi.vault.memory import MemoryWraps
 
@@ -147,6 +148,72 @@ def test_without_the_key_service_nothing_is_stored_read_or_lost(fault: AwsError,
     world.kms.fault = None
     assert service.load("prj", "chatcmpl-1").body == world.cold().load("prj", "chatcmpl-1").body == CANARY
     assert not any(CANARY in repr(row).encode() for row in world.rows.rows.values())
+
+
+class VaultTable:
+    """The Vault's table on its wire: one item per key, and a `fault` of the operations in `faulty`."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Any] = {}
+        self.fault: AwsError | None = None
+        self.faulty: tuple[str, ...] = ()
+
+    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        if self.fault is not None and operation in self.faulty:
+            raise self.fault
+        if operation == "GetItem":
+            found = self.items.get(payload["Key"]["pk"]["S"])
+            return {"Item": found} if found else {}
+        assert operation == "PutItem"
+        self.items[payload["Item"]["pk"]["S"]] = payload["Item"]
+        return {}
+
+
+VAULT_FAULTS = [
+    AwsUnavailable("ProvisionedThroughputExceededException", 400),
+    AwsUnavailable("ThrottlingException", 400),
+    AwsUnavailable("TransactionConflictException", 400),
+    AwsUnavailable("InternalServerError", 500),
+    AwsError("AccessDeniedException", 400),
+]
+
+
+@pytest.mark.parametrize("fault", VAULT_FAULTS, ids=lambda fault: fault.code)
+def test_without_the_vaults_table_nobody_reads_writes_or_is_erased_by_half(fault: AwsError) -> None:
+    # given a stored chat, over the Vault's own adapter
+    world, table = World(), VaultTable()
+    world.wraps = wraps = DynamoWraps(table, "vault")  # type: ignore[assignment]
+    service = world.cold()
+    handle = service.open_for(*WHO)
+    service.save(handle, "chatcmpl-1", CANARY)
+    rows, items = dict(world.rows.rows), dict(table.items)
+    # when it does not answer a read, then warm functions refuse too, since each request asks it
+    table.fault, table.faulty = fault, ("GetItem",)
+    for attempt in (
+        lambda: service.load("prj", "chatcmpl-1"),
+        lambda: service.open_for(*WHO),
+        lambda: wraps.freeze(*WHO, 1, "c"),
+    ):
+        with pytest.raises(KeyUnavailable) as refused:
+            attempt()
+        assert (refused.value.status, refused.value.__context__) == (503, None)
+    # and a write that it cannot be asked about is taken back
+    with pytest.raises(KeyUnavailable):
+        service.save(handle, "chatcmpl-2", CANARY)
+    assert world.rows.rows == rows
+    # when it takes no write, then there is no new subject, and an erasure changes nothing
+    table.faulty = ("PutItem",)
+    for attempt in (lambda: service.open_for("prj", "sub_new"), lambda: wraps.freeze(*WHO, 1, "c")):
+        with pytest.raises(KeyUnavailable):
+            attempt()
+    assert table.items == items
+    # and when the fault is over everything opens, and can be erased
+    table.fault = None
+    assert world.cold().load("prj", "chatcmpl-1").body == CANARY
+    wraps.freeze(*WHO, 1, "c")
+    wraps.destroy(*WHO, 1, 1.0, "c")
+    with pytest.raises(SubjectErased):
+        service.load("prj", "chatcmpl-1")
 
 
 def test_what_a_batch_leaves_undone_is_sent_again() -> None:

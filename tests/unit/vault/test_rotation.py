@@ -138,10 +138,28 @@ def test_an_item_whose_key_does_not_answer_is_counted_and_left() -> None:
     world = World(2)
     before = dict(world.wraps.items)
     world.keys.disable()
-    assert world.rewrap().outcomes == {"failed": 2}
+    stopped = world.rewrap()
+    assert stopped.outcomes == {"unanswered": 2}
+    assert stopped.stuck == [("prj", name, 1, "unanswered") for name in world.subjects]
     assert world.wraps.items == before
     world.keys.enable()
     assert world.rewrap().outcomes == {"moved": 2}
+
+
+def test_a_damaged_wrap_is_named_and_stops_no_other() -> None:
+    # given a wrap that was put into another subject's item
+    world = World(5)
+    items = world.wraps.items
+    items["prj", "sub_1"] = replace(items["prj", "sub_1"], wraps=items["prj", "sub_2"].wraps)
+    # then every run names it, and the rest is moved by the first one
+    for moved in ({"moved": 4}, {"current": 4}):
+        stuck = []
+        for progress in world.job():
+            stuck += progress.stuck
+        assert progress.outcomes == {"damaged": 1, **moved}
+        assert stuck == [("prj", "sub_1", 1, "damaged")]
+    world.subjects.remove("sub_1")
+    assert world.opens(world.cold())
 
 
 @pytest.mark.parametrize("wraps", [{}, {2: b"new"}, {1: b"one"}])

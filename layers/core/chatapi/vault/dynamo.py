@@ -24,7 +24,7 @@ from chatapi.aws import AwsError
 from chatapi.aws.av import from_item, to_item
 from chatapi.vault import lifecycle
 from chatapi.vault.errors import Conflict, KeyUnavailable
-from chatapi.vault.ports import State, Tombstone, VaultItem
+from chatapi.vault.ports import State, Tombstone, VaultItem, WrapPage
 
 if TYPE_CHECKING:
     from chatapi.aws.av import Value
@@ -76,16 +76,18 @@ class DynamoWraps:
         """See `WrapStore`."""
         self._write(before, after)
 
-    def page(self, after: str | None = None) -> tuple[list[VaultItem], str | None]:
+    def page(self, after: str | None = None) -> WrapPage:
         """See `WrapPages`: a page of a consistent scan, at most 100 items."""
         start = {"ExclusiveStartKey": to_item({"pk": after})} if after else {}
         found = self._call("Scan", ConsistentRead=True, Limit=_PAGE, **start)
-        items = []
+        page = WrapPage([], [], str(last["pk"]["S"]) if (last := found.get("LastEvaluatedKey")) else None)
         for wire in found.get("Items", ()):
-            _, project, subject = str(wire["pk"]["S"]).split("#")
-            items.append(_read(project, subject, wire))
-        last = found.get("LastEvaluatedKey")
-        return items, str(last["pk"]["S"]) if last else None
+            _, project, subject = (*str(wire["pk"]["S"]).split("#"), "", "")[:3]
+            try:
+                page.items.append(_read(project, subject, wire))
+            except KeyUnavailable:
+                page.unreadable.append((project, subject))
+        return page
 
     def freeze(self, project: str, subject: str, generation: int, case_id: str) -> VaultItem:
         """See `WrapStore`."""

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from chatapi.vault import lifecycle
 from chatapi.vault.errors import Conflict, InvalidCiphertext, KeyUnavailable
 from chatapi.vault.lp import lp
-from chatapi.vault.ports import VaultItem
+from chatapi.vault.ports import VaultItem, WrapPage
 
 
 class MemoryWraps:
@@ -55,10 +55,10 @@ class MemoryWraps:
 
         self._step(before.project, before.subject, step)
 
-    def page(self, after: str | None = None) -> tuple[list[VaultItem], str | None]:
+    def page(self, after: str | None = None) -> WrapPage:
         """See `WrapPages`. Two items a page, so that tests see the seams."""
         keys = [key for key in sorted(self.items) if after is None or "#".join(key) > after]
-        return [self.items[key] for key in keys[:2]], "#".join(keys[1]) if len(keys) > 2 else None
+        return WrapPage([self.items[key] for key in keys[:2]], [], "#".join(keys[1]) if len(keys) > 2 else None)
 
     def freeze(self, project: str, subject: str, generation: int, case_id: str) -> VaultItem:
         """See `WrapStore`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class State(StrEnum):
@@ -142,9 +142,18 @@ class WrapStore(Protocol):
         ...
 
 
+class WrapPage(NamedTuple):
+    """Some items of the Vault, (project, subject) of those that are there and are not items of the Vault's making, and
+    the cursor of the next page, None at the end."""
+
+    items: list[VaultItem]
+    unreadable: list[tuple[str, str]]
+    after: str | None
+
+
 class WrapPages(Protocol):
     """What the operators' jobs need of a store beside `WrapStore`: to walk over all of it. No function has it."""
 
-    def page(self, after: str | None = None) -> tuple[list[VaultItem], str | None]:
-        """Some items behind the cursor `after`, and the next cursor, None at the end. In no particular order."""
+    def page(self, after: str | None = None) -> WrapPage:
+        """Some items behind the cursor `after`, in no particular order."""
         ...

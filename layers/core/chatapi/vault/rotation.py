@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chatapi.clock import Clock
 from chatapi.vault import lifecycle
@@ -68,15 +68,41 @@ def _moved(keys: Keys, item: VaultItem, arn: str) -> dict[int, bytes]:
     return {keyver: keys.rewrap(wrapped, context, item.key_arn, arn) for keyver, wrapped in item.wraps.items()}
 
 
+class Stuck(NamedTuple):
+    """An item that could not be moved: opaque ids, and what is the matter (docs/vault.md, "A key that does not move").
+
+    `unanswered`: its KMS key refuses or does not answer. `damaged`: the wrap is not what its key made for this subject.
+    `unreadable`: not an item of the Vault's making, whose generation nobody knows: 0. `contended`: somebody else wrote
+    it each time.
+    """
+
+    project: str
+    subject: str
+    generation: int
+    why: str
+
+
+FAILURES = ("contended", "damaged", "unanswered", "unreadable")
+"""The outcomes that are not good."""
+
+
 @dataclass
 class Progress:
-    """How far a job has come. `outcomes`: moved, current (nothing to do), erased, failed. `cursor` resumes behind the
-    last page that is wholly done."""
+    """How far a job has come. `outcomes`: moved, current (nothing to do), erased, and `FAILURES`. `stuck` are those of
+    the page that was done last. `cursor` resumes behind the last page that is wholly done."""
 
     seen: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    stuck: list[Stuck] = field(default_factory=list)
     cursor: str | None = None
     done: bool = False
+
+    def add(self, outcome: str, project: str, subject: str, generation: int) -> None:
+        """Count an item; one that is stuck is named."""
+        self.seen += 1
+        self.outcomes[outcome] += 1
+        if outcome in FAILURES:
+            self.stuck.append(Stuck(project, subject, generation, outcome))
 
 
 def rewrap(
@@ -93,16 +119,19 @@ def rewrap(
     """Move every item to the key that `target` names for its project; progress after each page.
 
     At most `per_second` items are moved (KMS and its quota are shared with the chats). An item that fails, since its
-    key does not answer for instance, is counted and left as it is: run again. `dry_run` only counts.
+    key does not answer for instance, is counted, named (`Progress.stuck`) and left as it is; the others are moved. A
+    dry run only counts, so it sees no damage that shows when a wrap is opened.
     """
     progress = Progress(cursor=after)
     started, moved = clock.monotonic(), 0
     while not progress.done:
-        page, cursor = wraps.page(progress.cursor)
-        for item in page:
-            progress.seen += 1
+        items, unreadable, cursor = wraps.page(progress.cursor)
+        progress.stuck = []
+        for project, subject in unreadable:
+            progress.add("unreadable", project, subject, 0)
+        for item in items:
             outcome = _outcome(wraps, keys, item, target(item.project), dry_run=dry_run)
-            progress.outcomes[outcome] += 1
+            progress.add(outcome, item.project, item.subject, item.generation)
             moved += outcome == "moved"
             if outcome == "moved" and not dry_run:
                 sleep(max(0.0, moved / per_second - (clock.monotonic() - started)))
@@ -124,18 +153,20 @@ def _outcome(wraps: WrapStore, keys: Keys, item: VaultItem | None, target: Targe
         except Conflict:
             item = wraps.get(item.project, item.subject)
             continue
-        except (InvalidCiphertext, KeyUnavailable):
-            return "failed"
+        except (InvalidCiphertext, KeyUnavailable) as error:
+            return "damaged" if isinstance(error, InvalidCiphertext) else "unanswered"
         return "moved"
-    return "failed"
+    return "contended"
 
 
 def census(wraps: WrapPages) -> Counter[tuple[str, str, bool]]:
-    """How many items there are by (state, ARN of the wrapping key, brought by the tenant)."""
+    """How many items there are by (state, ARN of the wrapping key, brought by the tenant). One that is not of the
+    Vault's making counts as `unreadable`, under the key "": it could be any."""
     counts: Counter[tuple[str, str, bool]] = Counter()
     after: str | None = None
     while True:
-        page, after = wraps.page(after)
-        counts.update((item.state.value, item.key_arn, item.tenant_key) for item in page)
+        items, unreadable, after = wraps.page(after)
+        counts.update((item.state.value, item.key_arn, item.tenant_key) for item in items)
+        counts.update(("unreadable", "", False) for _ in unreadable)
         if after is None:
             return counts
