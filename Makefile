@@ -21,7 +21,7 @@ help:
 	echo "make check   lint, types, architecture"
 	echo "make test    check, then the unit, integration, template, privacy and contract suites"
 	echo "make e2e     the end-to-end suite, against a stack of its own on free ports"
-	echo "make bench   measure; writes .local/bench.json"
+	echo "make bench   measure; writes .local/bench.json; RECORDS=50000 for a larger data subject than 5,000"
 	echo "make prove   the long campaigns, thousands of cases each"
 	echo "make deploy  build and deploy to the AWS account of your profile: ENV=default|prod RUNTIME=python3.13"
 	echo "make lock    renew requirements/*.txt (needs uv)"
@@ -54,7 +54,7 @@ e2e:
 	CHATAPI_LIVE=stack $(IN) pytest tests/e2e tests/contract/sdk
 
 bench:
-	$(SETUP) dev runtime
+	$(SETUP) dev sam stack runtime
 	$(IN) benchmarks
 
 prove:

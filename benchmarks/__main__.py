@@ -15,7 +15,7 @@ import sys
 from benchmarks.figures import FIGURES, holds
 from benchmarks.world import ROOT
 
-PARTS = ("chat", "first_token", "authorizer", "imports", "vault")
+PARTS = ("chat", "first_token", "authorizer", "imports", "vault", "rights")
 _RUN = "import json, sys; from benchmarks.{part} import measure; json.dump(measure(), sys.stdout)"
 
 

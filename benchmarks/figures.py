@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from benchmarks import vault
+
+RECORDS = int(os.environ.get("RECORDS") or 5_000)
+"""How many messages the large data subject has stored; the figures of docs/performance.md are of 50,000."""
 
 
 class Figure(NamedTuple):
@@ -21,6 +25,15 @@ def _vault(text: str, name: str) -> dict[str, Figure]:
     return {
         name: Figure(f"{text}, to raw AES-GCM", vault.BARS[name]),
         f"{name}_prebuilt": Figure(f"{text}, to one AESGCM object reused"),
+    }
+
+
+def _rights(name: str, calls: float) -> dict[str, Figure]:
+    return {
+        f"rights.{name}_seconds": Figure(f"an {name} of all of them, its tasks together"),
+        f"rights.{name}_per_second": Figure("messages a second"),
+        f"rights.{name}_calls_per_1000": Figure("calls of DynamoDB and KMS for 1,000 messages", calls),
+        f"rights.{name}_peak_mb": Figure(f"largest size of the process that ran the {name}, MB", 160),
     }
 
 
@@ -50,6 +63,9 @@ FIGURES: dict[str, Figure] = {
     **_vault("seal and open 64 KiB", "vault.pair_64k"),
     **_vault("open a history of 50 messages of 2 KiB", "vault.history_50x2k"),
     "vault.overhead_bytes": Figure("bytes that sealing adds", vault.BARS["vault.overhead_bytes"]),
+    "rights.records": Figure("stored messages of one data subject, on the local stack"),
+    **_rights("export", 20),
+    **_rights("erasure", 100),
 }
 
 

@@ -29,9 +29,18 @@ BARS = {
     "vault.pair_64k": 1.4,
     "vault.history_50x2k": 2.0,
     "vault.overhead_bytes": 75,
+    "rights.export_calls_per_1000": 20,
+    "rights.export_peak_mb": 160,
+    "rights.erasure_calls_per_1000": 100,
+    "rights.erasure_peak_mb": 160,
 }
 INFORMATIVE = {
     "chat.redaction_added_ms",
+    "rights.records",
+    "rights.export_seconds",
+    "rights.export_per_second",
+    "rights.erasure_seconds",
+    "rights.erasure_per_second",
     "authorizer.cpu_ms",
     "import.authorizer_ms",
     "import.chat_ms",

@@ -20,8 +20,8 @@ from privacy.objects import S3Uploads
 def compose() -> Ports:
     """Wire everything from the environment."""
     here, clock = region(), SystemClock()
-    database = AwsClient("dynamodb", region=here, timeout=5.0, attempts=4)
-    keys = AwsClient("kms", region=here, timeout=5.0, attempts=4)
+    database = AwsClient("dynamodb", region=here, timeout=20.0, attempts=4)
+    keys = AwsClient("kms", region=here, timeout=20.0, attempts=4)
     wraps = DynamoWraps(database, setting("VAULT_TABLE"))
     requests = store_of(database, "requests", clock)
     ledger = store_of(database, "ledger", clock)

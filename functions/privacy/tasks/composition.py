@@ -19,7 +19,7 @@ from privacy.objects import S3Objects
 from privacy.tasks.ports import Ports
 from privacy.webhooks import Teller
 
-_TIMEOUT, _ATTEMPTS = 5.0, 4
+_TIMEOUT, _ATTEMPTS = 20.0, 4
 """Nobody waits for these calls, so they may be patient: seconds for one attempt, and how many."""
 
 

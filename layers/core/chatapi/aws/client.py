@@ -55,8 +55,11 @@ class AwsClient:
     ``timeout`` (seconds) bounds the connect and each wait of one attempt. ``attempts`` counts the first one: a failed
     connection, a timeout, a 5xx and a throttle are tried again after a short pause with full jitter, so a write must be
     conditional, idempotent or harmless when it happens twice. With ``once`` nothing is ever sent again, for writes
-    that are none of these. ``calls`` counts calls (not attempts) by operation.
+    that are none of these. ``calls`` counts calls (not attempts) by operation, ``made``
+    those of all clients of the process.
     """
+
+    made = 0
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class AwsClient:
         Raises :class:`AwsError` when AWS refuses, :class:`AwsUnavailable` when it cannot answer.
         """
         self.calls[operation] += 1
+        AwsClient.made += 1
         body = _encode(payload).encode()
         headers = {
             "host": self._transport.host,
@@ -139,6 +143,7 @@ class AwsClient:
         sent and not answered is not repeated: what it started may still be running, and be charged.
         """
         self.calls[target.partition("?")[0].rpartition("/")[2]] += 1
+        AwsClient.made += 1
         all_headers = {"host": self._transport.host}
         all_headers.update((name.lower(), value) for name, value in (headers or {}).items())
         failure = AwsUnavailable("ConnectionFailed")
