@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import urllib.request
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chatapi.certificates import RECEIPT, verify, verify_manifest, verify_receipt
+from chatapi.archives import DAMAGED, findings
+from chatapi.certificates import RECEIPT, verify, verify_receipt
 
 _LARGEST = 1 << 20
 _TIMEOUT = 10.0
-_BLOCK = 1 << 16
-_MANIFEST = "manifest.json"
 
 
 def verify_file(path: Path, jwks: str) -> list[str]:
@@ -43,32 +40,9 @@ def _export(path: Path, jwks: str) -> list[str]:
         return ["the key set cannot be read"]
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if _MANIFEST not in names or archive.getinfo(_MANIFEST).file_size > _LARGEST:
-                return ["the archive has no manifest"]
-            manifest = _object(archive.read(_MANIFEST)) or {}
-            findings = verify_manifest(manifest, keys)
-            if findings:
-                return findings
-            listed = {entry["name"]: entry for entry in manifest["payload"]["files"]}
-            if sorted(names) != sorted([*listed, _MANIFEST]):
-                return ["the archive holds other files than its manifest names"]
-            changed = [name for name, entry in listed.items() if not _whole(archive, name, entry)]
-            return ["a file is not what the manifest says"] if changed else []
-    # What zipfile raises for a damaged archive (ValueError too), an encrypted one (RuntimeError) and a compression that
-    # it does not know (NotImplementedError, a RuntimeError).
-    except (OSError, zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, RuntimeError):
+            return findings(archive, keys)
+    except DAMAGED:
         return ["the archive cannot be read"]
-
-
-def _whole(archive: zipfile.ZipFile, name: str, entry: dict[str, Any]) -> bool:
-    """Whether a file has the manifest's size and SHA-256. Never reads further than that size: no ZIP bomb unpacks."""
-    digest, left = hashlib.sha256(), int(entry["bytes"]) + 1
-    with archive.open(name) as file:
-        while left > 0 and (block := file.read(min(left, _BLOCK))):
-            digest.update(block)
-            left -= len(block)
-    return left == 1 and digest.hexdigest() == entry["sha256"]
 
 
 def _file(path: Path) -> bytes:

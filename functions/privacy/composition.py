@@ -21,7 +21,8 @@ from privacy.changes.client import LambdaDesk
 from privacy.consents import Choices
 from privacy.downloads import Links
 from privacy.executions import Followers, StepFunctions
-from privacy.objects import S3Downloads
+from privacy.imports import Imports
+from privacy.objects import S3Downloads, S3Places
 from privacy.service import Rights
 from privacy.webhooks import Recipients
 
@@ -75,3 +76,8 @@ def compose_consents(rights: Rights) -> Choices:
     followers = Followers(AwsClient("states", region=here), setting("CONSENT_MACHINE"), clock)
     consents = Consents(store_of(dynamodb, "requests", clock))
     return Choices(consents, clock, rights.pseudonym, flags.set, followers)
+
+
+def compose_imports(rights: Rights) -> Imports:
+    """Places for archives, from the environment."""
+    return Imports(S3Places(setting("EXPORTS_BUCKET")), SystemClock(), rights.pseudonym)

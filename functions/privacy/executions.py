@@ -23,7 +23,7 @@ class Caller(Protocol):
 
 
 WORKFLOWS = {"access": "export", "portability": "export"}
-WORKFLOWS |= dict.fromkeys(("correction", "completion", "restriction", "objection"), "changes")
+WORKFLOWS |= dict.fromkeys(("correction", "completion", "restriction", "objection", "import"), "changes")
 """Which workflow serves a right; the others have one of their own name."""
 
 

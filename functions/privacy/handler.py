@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from chatapi.buffered import JSON, answered, body_of, caller, resolver, told
 from chatapi.warm import Warm
+from privacy.asking import Terms
 from privacy.consent_routes import add_consents
 from privacy.consents import Choices
 from privacy.dialects.drp import Drp
@@ -15,11 +16,12 @@ from privacy.dialects.drp_routes import add_drp
 from privacy.dialects.opendsr import OpenDsr
 from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.identity.service import Identity
+from privacy.imports import Imports
 from privacy.portal.places import portal_root, stage_path
 from privacy.portal.site import Services, respond
 from privacy.public_files import add_public
 from privacy.reference import pages
-from privacy.requests import parse, parse_session, show
+from privacy.requests import parse, parse_import, parse_session, show
 from privacy.service import Rights
 from privacy.webhook_routes import add_recipients
 from privacy.webhooks import Recipients
@@ -75,6 +77,14 @@ def _choices() -> Choices:
     return compose_consents(_service())
 
 
+@Warm
+def _imports() -> Imports:
+    """Places for archives, over the same service."""
+    from privacy.composition import compose_imports
+
+    return compose_imports(_service())
+
+
 def _project() -> str:
     """The caller's project."""
     return caller(app.current_event.raw_event).project
@@ -84,11 +94,17 @@ def _project() -> str:
 def create() -> Response[str]:
     """Receive a request: 202 and the case."""
     headers = {name.lower(): value for name, value in (app.current_event.raw_event.get("headers") or {}).items()}
+    verdict = caller(app.current_event.raw_event)
+    terms = Terms(verdict.retention, verdict.key)
+    request = parse(body_of(app.current_event.raw_event))
+    return told(show(_service().create(verdict.project, request, headers.get("idempotency-key"), terms)), 202)
+
+
+@app.post("/v1/privacy/imports")
+def begin_import() -> Response[str]:
+    """A place to put a person's own copy, to be read in again: 201."""
     project = _project()
-    return told(
-        show(_service().create(project, parse(body_of(app.current_event.raw_event)), headers.get("idempotency-key"))),
-        202,
-    )
+    return told(_imports().begin(project, parse_import(body_of(app.current_event.raw_event))), 201)
 
 
 @app.post("/v1/privacy/sessions")

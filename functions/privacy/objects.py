@@ -36,6 +36,18 @@ class S3Objects:
             if self._client.delete_objects(Bucket=self._bucket, Delete=batch).get("Errors"):
                 raise NotDeleted
 
+    def read(self, key: str, most: int) -> bytes | None:
+        """See Objects."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return None
+            raise
+        return bytes(answer["Body"].read(most + 1))
+
 
 class NotDeleted(Exception):
     """S3 could not delete an object."""
@@ -45,10 +57,15 @@ class NotDeleted(Exception):
 
 
 class MemoryObjects:
-    """A bucket in memory."""
+    """A bucket in memory. `bodies`: what is in the objects, where that matters."""
 
     def __init__(self) -> None:
         self.keys: set[str] = set()
+        self.bodies: dict[str, bytes] = {}
+
+    def read(self, key: str, most: int) -> bytes | None:
+        """See Objects."""
+        return self.bodies.get(key, b"")[: most + 1] if key in self.keys else None
 
     def list(self, prefix: str) -> list[str]:
         """See Objects."""
@@ -136,6 +153,22 @@ class S3Downloads:
             raise
         params = {"Bucket": self._bucket, "Key": key}
         return str(client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds))
+
+
+class S3Places:
+    """The adapter of the port `Places` (privacy.imports): where one object of a given size may be put, for a while."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def place(self, key: str, size: int, seconds: int) -> str:
+        """See Places. The length is signed: S3 refuses any other."""
+        import boto3
+        from botocore.config import Config
+
+        client = boto3.client("s3", config=Config(signature_version="s3v4"))
+        params = {"Bucket": self._bucket, "Key": key, "ContentLength": size, "ContentType": "application/zip"}
+        return str(client.generate_presigned_url("put_object", Params=params, ExpiresIn=seconds))
 
 
 class MemoryUploads:

@@ -16,19 +16,21 @@ from privacy.explanations import explained
 from privacy.tasks.outcomes import public
 
 MAX_BODY_BYTES = 16 * 1024
-OFFERED = ("access", "portability", "erasure", "correction", "completion", "restriction", "objection")
+OFFERED = ("access", "portability", "erasure", "correction", "completion", "restriction", "objection", "import")
 PAGES = ("access", "portability", "erasure")
 """What the portal has pages for."""
 MOST_CHANGES = 20
+MOST_ARCHIVE_BYTES = 32 * 1024 * 1024
 _DETAILS = {
     "correction": ("changes",),
     "completion": ("statements",),
     "restriction": ("restricted",),
     "objection": ("purpose",),
+    "import": ("archive",),
 }
 _OPTIONAL = frozenset({"restricted"})
 _FIELDS = frozenset({"type", "subject", "user", "owner", "purpose", "state", "changes", "statements", "restricted"})
-_FIELDS |= {"record", "conversation", "path", "value", "text"}
+_FIELDS |= {"record", "conversation", "path", "value", "text", "archive", "size"}
 _TEXTS = {"subject": "Select with exactly one of user and owner."}
 _RECORD = "^[A-Za-z0-9_-]{1,128}$"
 
@@ -94,6 +96,7 @@ class Wish(Strict):
     statements: Annotated[list[Statement], Field(min_length=1, max_length=MOST_CHANGES)] | None = None
     restricted: bool = True
     purpose: Annotated[str, Field(max_length=64)] | None = None
+    archive: Annotated[str, Field(pattern="^imp_[0-9A-Za-z]{24}$")] | None = None
 
     def content(self) -> list[dict[str, Any]] | None:
         """What is handed in at the desk: personal data. None where the type has none."""
@@ -111,6 +114,13 @@ class SessionRequest(Strict):
     """The body of `POST /v1/privacy/sessions`."""
 
     subject: Subject
+
+
+class ImportRequest(Strict):
+    """The body of `POST /v1/privacy/imports`: `size` of the archive in bytes."""
+
+    subject: Subject
+    size: Annotated[int, Field(ge=1, le=MOST_ARCHIVE_BYTES)]
 
 
 class Choice(Strict):
@@ -158,6 +168,11 @@ def parse_session(body: bytes) -> SessionRequest:
     return _parsed(SessionRequest, body)
 
 
+def parse_import(body: bytes) -> ImportRequest:
+    """For whom an archive is, and how large; refusals as those of `parse`."""
+    return _parsed(ImportRequest, body)
+
+
 def parse_choice(body: bytes) -> Choice:
     """What a data subject chose; refusals as those of `parse`."""
     return _parsed(Choice, body)
@@ -174,6 +189,8 @@ def result(case: Case) -> dict[str, Any] | None:
         return {"changes": [{name: change[name] for name in ("record", "outcome")} for change in changes]}
     if case.type == "restriction":
         return {"restricted": case.get("restricted")}
+    if case.type == "import":
+        return {"imported": case.get("imported")}
     return {"purpose": case.get("purpose")} if case.type == "objection" else None
 
 

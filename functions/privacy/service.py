@@ -14,7 +14,7 @@ from chatapi.errors import BadRequest, Conflict, NotFound, Unavailable
 from chatapi.ids import base62, request_id
 from chatapi.store.cases import COMPLETED, FAILED, RECEIVED, Case, Cases
 from chatapi.vault import lp, project_pepper, subject_id
-from privacy.asking import Asking
+from privacy.asking import NOTHING_KEPT, Asking, Terms
 from privacy.downloads import Links
 from privacy.requests import PrivacyRequest, Subject, Wish, complete
 
@@ -58,19 +58,27 @@ class Rights:
         self._asking = asking
         self._grace = grace_seconds
 
-    def create(self, project: str, request: PrivacyRequest, idempotency_key: str | None = None) -> Case:
+    def create(
+        self,
+        project: str,
+        request: PrivacyRequest,
+        idempotency_key: str | None = None,
+        terms: Terms = NOTHING_KEPT,
+    ) -> Case:
         """A new case under way. With an idempotency key the same call gives the same case, and starts it again where it
         was not started or has failed. Unavailable where it was created but not started: then it stays `received`."""
         pepper, subject = project_pepper(self._pepper(), project), self.pseudonym(project, request.subject)
-        return self.ask(project, subject, request, _case_id(pepper, project, idempotency_key))
+        return self.ask(project, subject, request, _case_id(pepper, project, idempotency_key), terms)
 
-    def ask(self, project: str, subject: str, wish: Wish, case_id: str | None = None) -> Case:
+    def ask(
+        self, project: str, subject: str, wish: Wish, case_id: str | None = None, terms: Terms = NOTHING_KEPT
+    ) -> Case:
         """See `create`, for a data subject by its pseudonym. `wish` is what `privacy.requests.complete` has passed.
         BadRequest where what it asks for is not known, or not for choosing."""
         standing = self._cases.find(project, case_id) if case_id else None
         if standing is not None:  # what it carries was handed in then
             return self._going(standing, subject, wish.type)
-        target, facts = self._asking.prepare(project, subject, wish)
+        target, facts = self._asking.prepare(project, subject, wish, terms)
         now = self._clock.now()
         case = self._cases.create(
             project, case_id or request_id(), wish.type, subject, now, target=target, grace=self._grace, **facts

@@ -155,3 +155,39 @@ def test_a_person_of_whom_nothing_is_known_gets_a_signed_receipt(
     assert request["status"] == "completed"
     outcomes = {line["store"]: line["outcome"] for line in holds(nobody, request)["stores"]}
     assert (outcomes["vault"], outcomes["records"]) == ("nothing_found", "nothing_found")
+
+
+def test_a_copy_is_read_in_again_after_an_erasure_and_the_history_is_the_same(
+    stack: RunningStack, person: Callable[[str], Person], holds: Holds
+) -> None:
+    # given a chat, a conversation and a copy of both
+    someone = person("returning")
+    chat = someone.chats("what was said")
+    made = {"items": [{"role": "user", "content": "first"}], "metadata": {"a": "b"}, "user": someone.name}
+    conversation = someone.http.post("/conversations", json=made).raise_for_status().json()["id"]
+    paths = (f"/chat/completions/{chat}", f"/chat/completions/{chat}/messages", f"/conversations/{conversation}")
+    paths += (f"/conversations/{conversation}/items",)
+    before = [someone.get(path).raise_for_status().json() for path in paths]
+    request = someone.asks("portability")
+    link = someone.get(f"/privacy/requests/{request['id']}/export").json()
+    copy = httpx.get(link["url"], follow_redirects=True).content
+    # when the person is erased, and the copy is put and read in
+    assert someone.asks("erasure")["status"] == "completed"
+    assert [someone.get(path).status_code for path in paths] == [404] * 4
+    who = {"subject": {"user": someone.name}}
+    place = someone.http.post("/privacy/imports", json={**who, "size": len(copy)}).raise_for_status().json()
+    httpx.put(place["url"], content=copy, headers=place["headers"]).raise_for_status()
+    restored = someone.asks("import", archive=place["archive"])
+    # then it is the same history
+    assert restored["result"]["imported"] == {"completion": 1, "conversation": 1, "item": 1}
+    assert [someone.get(path).raise_for_status().json() for path in paths] == before
+    assert holds(someone, restored)["imported"] == restored["result"]["imported"]
+    listed = stack.aws("s3").list_objects_v2(Bucket=stack.info.outputs["ExportsBucket"]).get("Contents", [])
+    assert not [entry for entry in listed if place["archive"] in entry["Key"]]
+    # and nothing else is
+    for data, code in ((copy[:-9], "archive_invalid"), (b"x", "archive_invalid")):
+        place = someone.http.post("/privacy/imports", json={**who, "size": len(data)}).raise_for_status().json()
+        httpx.put(place["url"], content=data, headers=place["headers"]).raise_for_status()
+        body = {"type": "import", "archive": place["archive"], **who}
+        refused = someone.http.post("/privacy/requests", json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, code)

@@ -26,8 +26,8 @@ def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() ->
             assert alias == {"Fn::Sub": "alias/${AWS::StackName}-epoch*"}
             assert ":${AWS::Region}:${AWS::AccountId}:key/*" in statement["Resource"]["Fn::Sub"]
             granted[name] = statement["Action"]
-    both = {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy")}
-    readers = {name: ["kms:Decrypt"] for name in ("IdentityPolicy", "RightsPolicy", "LeaksPolicy", "ChangesPolicy")}
+    both = {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy", "ChangesPolicy")}
+    readers = {name: ["kms:Decrypt"] for name in ("IdentityPolicy", "RightsPolicy", "LeaksPolicy")}
     assert granted == {**both, **readers}
     tenants = RESOURCES["TenantKeysPolicy"]
     assert tenants["Condition"] == "HasTenantKeys"

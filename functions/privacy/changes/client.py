@@ -32,6 +32,10 @@ class Desk(Protocol):
         """Forget it."""
         ...
 
+    def inspect(self, project: str, subject: str, archive: str) -> None:
+        """Look at an archive that is to be read in; its refusals are BadRequest and Forbidden."""
+        ...
+
 
 class Caller(Protocol):
     """What is needed of a client."""
@@ -57,6 +61,10 @@ class LambdaDesk:
         """See Desk."""
         self._ask({"task": "discard", "project": project, "subject": subject, "deposit": name})
 
+    def inspect(self, project: str, subject: str, archive: str) -> None:
+        """See Desk."""
+        self._ask({"task": "inspect", "project": project, "subject": subject, "archive": archive})
+
     def _ask(self, event: dict[str, Any]) -> dict[str, Any]:
         target = f"/2015-03-31/functions/{self._function}/invocations"
         headers = {"content-type": "application/json", "x-amz-invocation-type": "RequestResponse"}
@@ -68,5 +76,7 @@ class LambdaDesk:
         told: dict[str, Any] = json.loads(raw)
         if refused := told.get("refused"):
             error = _ERRORS.get(refused["status"])
-            raise error(refused["message"], code=refused["code"]) if error else Unavailable(retry_after=30)
+            if error is None:
+                raise Unavailable(retry_after=30)
+            raise error(refused["message"], code=refused["code"], param=refused["param"])
         return told

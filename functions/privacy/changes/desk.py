@@ -14,6 +14,7 @@ from typing import Any
 from chatapi.ids import base62
 from chatapi.store.records import Stale
 from privacy.changes.ports import Ports
+from privacy.changes.restore import inspect
 
 CHANGE = "change"
 
@@ -41,4 +42,4 @@ def discard(ports: Ports, event: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-DESK = {"deposit": deposit, "discard": discard}
+DESK = {"deposit": deposit, "discard": discard, "inspect": inspect}

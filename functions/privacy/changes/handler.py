@@ -42,7 +42,7 @@ def _desk(event: dict[str, Any]) -> Result:
         told = DESK[event["task"]](_composed(), event)
     except ApiError as error:
         log_error("changes_refused", error, function="changes", **ids)
-        return {"refused": {"status": error.status, "code": error.code, "message": error.message}}
+        return {"refused": {"status": error.status, "code": error.code, "message": error.message, "param": error.param}}
     except Exception as error:  # noqa: BLE001 - an error's text could quote what was handed in
         log_error("changes_desk_failed", error, function="changes", **ids)
     else:

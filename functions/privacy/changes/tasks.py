@@ -16,6 +16,7 @@ from privacy.changes.beside import KEPT, complete
 from privacy.changes.correct import CORRECTED, correct, tidy
 from privacy.changes.flags import object_to, restrict
 from privacy.changes.ports import Ports
+from privacy.changes.restore import forget, restore
 from privacy.tasks.ports import NotReady, Result
 from privacy.tasks.short import ENDED, conclude, mark_failed, take_up
 from privacy.tasks.tell import line, tell
@@ -24,6 +25,7 @@ WORK: Mapping[str, tuple[Callable[[Ports, Case], dict[str, Any]], str, str, str]
     "correction": (correct, "records", CORRECTED, "corrected; commitments to before and after are below"),
     "completion": (complete, "records", KEPT, "a statement is kept beside the record"),
     "restriction": (restrict, "vault", "recorded", "what is stored is kept and not used, or free again"),
+    "import": (restore, "records", "imported", "stands again, or stood already, until it would have ended"),
     "objection": (object_to, "requests", "recorded", "the objection stands, and outlives an erasure"),
 }
 """By type: what is done, in which store, the outcome where something was, and what the receipt says of it."""
@@ -50,10 +52,10 @@ def apply(ports: Ports, case: Case) -> Result:
 
 def pass_on(ports: Ports, case: Case) -> Result:
     """Tell the project's webhook (GDPR Art. 19): `{done, wait}`. What changed nothing is not told, and an objection is
-    told as the choice that it is (privacy.choosing)."""
+    told as the choice that it is (privacy.choosing); what is read in again is nobody's news."""
     if "made" not in case.facts:
         raise NotReady
-    quiet = case.type == "objection" or not case.get("made")
+    quiet = case.type in ("objection", "import") or not case.get("made")
     return {"done": True, "wait": 0} if quiet else tell(ports, case)
 
 
@@ -64,7 +66,7 @@ def certify(ports: Ports, case: Case) -> Result:
     if "made" not in case.facts or not case.destroying:
         raise NotReady
     more = {**shown(case), "recipients": [*case.get("recipients"), *line(case)]}
-    return conclude(ports, case, _stores(case), more, lambda: tidy(ports, case))
+    return conclude(ports, case, _stores(case), more, lambda: (forget if case.type == "import" else tidy)(ports, case))
 
 
 def shown(case: Case) -> dict[str, Any]:

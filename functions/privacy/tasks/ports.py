@@ -22,6 +22,10 @@ class Objects(Protocol):
         """The keys that begin with a prefix."""
         ...
 
+    def read(self, key: str, most: int) -> bytes | None:
+        """An object's bytes, `most` and one more of them; None where it is gone."""
+        ...
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; those that are gone already count as deleted."""
         ...

@@ -27,7 +27,18 @@ TYPE = "vnd.chatapi.certificate+json"
 MANIFEST = "privacy.manifest"
 RECEIPT = "privacy.consent_receipt"
 OUTCOMES = frozenset(
-    {"deleted", "shredded", "held", "nothing_found", "failed", "exported", "corrected", "kept_beside", "recorded"}
+    {
+        "deleted",
+        "shredded",
+        "held",
+        "nothing_found",
+        "failed",
+        "exported",
+        "corrected",
+        "kept_beside",
+        "recorded",
+        "imported",
+    }
 )
 
 

@@ -88,7 +88,7 @@ def test_a_refusal_of_the_desk_comes_out_as_one_and_a_fault_says_nothing(
         handler({"task": "deposit", "project": PROJECT, "subject": ALICE, "content": "tweety"}, None)
     assert (raised.value.__cause__, raised.value.__context__) == (None, None)
     assert "tweety" not in capsys.readouterr().out
-    refused = json.dumps({"refused": {"status": 403, "code": "c", "message": "m"}}).encode()
+    refused = json.dumps({"refused": {"status": 403, "code": "c", "message": "m", "param": None}}).encode()
     with pytest.raises(Forbidden, match="m"):
         LambdaDesk(Function(refused), "changes").discard(PROJECT, ALICE, "x")
 

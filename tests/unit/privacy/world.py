@@ -89,6 +89,9 @@ class Desk:
         told = DESK["deposit"](self._world.change_ports, {"project": project, "subject": subject, "content": content})
         return Deposited(told["deposit"], told["generation"])
 
+    def inspect(self, project: str, subject: str, archive: str) -> None:
+        DESK["inspect"](self._world.change_ports, {"project": project, "subject": subject, "archive": archive})
+
     def discard(self, project: str, subject: str, name: str) -> None:
         DESK["discard"](self._world.change_ports, {"project": project, "subject": subject, "deposit": name})
 

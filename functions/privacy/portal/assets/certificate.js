@@ -3,6 +3,7 @@
 
 const OUTCOMES = new Set([
   "deleted", "shredded", "held", "nothing_found", "failed", "exported", "corrected", "kept_beside", "recorded",
+  "imported",
 ]);
 const text = new TextEncoder();
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
