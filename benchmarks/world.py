@@ -49,7 +49,9 @@ def settings(function: str, model_url: str = "http://127.0.0.1:9/v1") -> dict[st
 
 
 def _value(name: str, value: Any) -> str:
-    """A parameter's default, which may be a number; else a name."""
+    """A parameter's default, which may be a number; what the template says outright; else a name."""
+    if isinstance(value, str):
+        return value
     parameters = template()["Parameters"]
     given = parameters.get(value["Ref"]) if isinstance(value, dict) and "Ref" in value else None
     return str(given.get("Default", "")) if given else f"bench-{name.lower()}"

@@ -29,7 +29,7 @@ from chatapi.store.tags import tags_of
 from chatapi.vault import project_pepper, subject_id
 from chatapi.vault.subjects import Kind
 from chatapi.verdict import Verdict
-from chatapi.wiring import store_of, vault_of
+from chatapi.wiring import store_of, vault_when_needed
 
 if TYPE_CHECKING:
     from chat.optional import Optional
@@ -56,7 +56,7 @@ def compose() -> Services:
     here, clock = region(), SystemClock()
     dynamodb, once = AwsClient("dynamodb", region=here), AwsClient("dynamodb", region=here, once=True)
     secrets = Secrets(AwsClient("secretsmanager", region=here))
-    vault = vault_of(dynamodb, AwsClient("kms", region=here), clock)
+    vault = vault_when_needed(dynamodb, AwsClient("kms", region=here), clock)
     records = store_of(dynamodb, "records", clock)
     requests = store_of(dynamodb, "requests", clock)
     marks = Marks(requests, clock)

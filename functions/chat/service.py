@@ -29,7 +29,6 @@ from chatapi.logs import log_error
 from chatapi.prices import price_of
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
-from chatapi.vault import SubjectHandle
 from chatapi.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from chatapi.verdict import DEFAULT_OUTPUT_TOKENS
 class StreamOptions(BaseModel):
     """`stream_options`."""
 
-    model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, strict=True, cache_strings="none", hide_input_in_errors=True)
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
@@ -45,7 +45,9 @@ RedactedValue = Annotated[str, StringConstraints(min_length=3, max_length=256, p
 class DataHandling(BaseModel):
     """Ours, in no OpenAI API: what the caller asks of the handling of this request's content. It can only tighten."""
 
-    model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True, strict=True, cache_strings="none", hide_input_in_errors=True, extra="forbid"
+    )
     retention: Literal["none", "history"] | None = None
     ttl_seconds: Annotated[int, Field(ge=60)] | None = None
     receipt: bool | None = None
@@ -120,7 +122,7 @@ class ChatRequest(BaseModel):
 class CompletionUpdate(BaseModel):
     """The body of POST /v1/chat/completions/{id}."""
 
-    model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, strict=True, cache_strings="none", hide_input_in_errors=True)
     metadata: Metadata | None
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+import chatapi.unplugged  # noqa: F401 - before the first model is made
 from chatapi.errors import BadRequest, RequestTooLarge
 
 M = TypeVar("M", bound=BaseModel)
@@ -15,7 +16,14 @@ M = TypeVar("M", bound=BaseModel)
 class Strict(BaseModel):
     """A body that is what its model says and nothing more. OpenAI's own shapes are laxer: see chat.wire."""
 
-    model_config = ConfigDict(strict=True, cache_strings="none", extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(
+        defer_build=True,
+        strict=True,
+        cache_strings="none",
+        extra="forbid",
+        hide_input_in_errors=True,
+        frozen=True,
+    )
 
 
 def parsed(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from chatapi.catalogue import Catalogued
 from chatapi.clock import Clock
 from chatapi.environment import setting
 from chatapi.store.dynamo import Caller, DynamoTable
+from chatapi.warm import Warm
 
 if TYPE_CHECKING:
     from chatapi.vault import Vault
@@ -33,3 +34,17 @@ def vault_of(
     wraps = DynamoWraps(dynamodb, table or setting("VAULT_TABLE"))
     keys = KmsKeys(kms, key or setting("EPOCH_KEY"))
     return Vault(wraps, keys, clock, despite_restriction=despite_restriction)
+
+
+def vault_when_needed(dynamodb: Caller, kms: Caller, clock: Clock) -> Vault:
+    """The same, made when something is first asked of it: for a function that answers most requests without."""
+    table, key = setting("VAULT_TABLE"), setting("EPOCH_KEY")  # what is missing is missed at once
+    return cast("Vault", _Later(Warm(lambda: vault_of(dynamodb, kms, clock, table, key))))
+
+
+class _Later:
+    def __init__(self, made: Warm[Any]) -> None:
+        self._made = made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made(), name)

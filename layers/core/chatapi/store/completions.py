@@ -12,7 +12,7 @@ from 1, absent where it was written once), so that a corrected one leaves a mark
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatapi.catalogue import expiry
 from chatapi.clock import Clock
@@ -20,7 +20,10 @@ from chatapi.errors import Conflict, NotFound, ProcessingRestricted
 from chatapi.store.items import Change, Collision, Item, Key, Table
 from chatapi.store.keys import COMPLETION, chunk_attribute, completion_sk, locator_pk, record_sk, subject_pk
 from chatapi.store.marks import Marks
-from chatapi.vault import SubjectErased, SubjectFrozen, SubjectHandle, Vault
+from chatapi.vault import SubjectErased, SubjectFrozen
+
+if TYPE_CHECKING:
+    from chatapi.vault import SubjectHandle, Vault
 
 CHUNK_BYTES = 310 * 1024
 """The last chunk may be larger: an update of the metadata (40 KB at most) adds none. DynamoDB's bound is 400 KB."""

@@ -26,6 +26,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, groupby
+from typing import TYPE_CHECKING
 
 from chatapi.catalogue import catalogue, expiry
 from chatapi.clock import Clock
@@ -34,7 +35,10 @@ from chatapi.store.items import Collision, Item, Key, Table, pages
 from chatapi.store.keys import locator_pk, record_sk
 from chatapi.store.marks import Marks
 from chatapi.store.sealed import Record, chunks_of, locator_of, opened, partition, rows_of
-from chatapi.vault import SubjectFrozen, SubjectHandle, Vault
+from chatapi.vault import SubjectFrozen
+
+if TYPE_CHECKING:
+    from chatapi.vault import SubjectHandle, Vault
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RACES = 3

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatapi.ids import random62
 from chatapi.store.items import Item
 from chatapi.store.keys import chunk_attribute, locator_pk, record_sk, subject_pk
-from chatapi.vault import SubjectHandle
+
+if TYPE_CHECKING:
+    from chatapi.vault import SubjectHandle
 
 CHUNK_BYTES = 350 * 1024
 TABLE = "records"
