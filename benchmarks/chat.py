@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
 
 from benchmarks import stubs, world
 
 _COUNTED = 20
+_SHORT, _LONG = 800, 8000
+"""Tokens of the streams whose memory is compared; no more than the local model's context."""
 
 
 def measure() -> dict[str, float]:
@@ -24,11 +27,13 @@ def measure() -> dict[str, float]:
         (cpu,) = world.cpu_seconds(whole)
         plain, redacted = world.cpu_seconds(_chat(_letter(redact=False)), _chat(_letter(redact=True)))
         few, many = world.cpu_seconds(short, long)
+        memory = _stream_memory()
         stored()  # a warm function has the subject's key
         return {
             "chat.cpu_ms": cpu * 1e3,
             "chat.per_token_us": (many - few) / 200 * 1e6,
             "chat.redaction_added_ms": (redacted - plain) * 1e3,
+            "chat.stream_memory_kb": memory,
             **_calls(servers, whole, "chat.calls"),
             **_calls(servers, stored, "chat.stored.calls"),
         }
@@ -41,7 +46,20 @@ def _letter(*, redact: bool) -> str:
     return json.dumps({**body, "data_handling": {"redact": redact}})
 
 
-def _chat(body: str) -> Callable[[], None]:
+def _stream_memory() -> float:
+    """KiB that a long stream holds at its height beyond a short one, unstored. Its pieces are let go as they come."""
+    heights = []
+    for tokens in (_SHORT, _LONG):
+        stream = _chat(world.chat_body(tokens, stream=True), whole=False)
+        stream()
+        tracemalloc.start()
+        stream()
+        heights.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return (heights[1] - heights[0]) / 1024
+
+
+def _chat(body: str, *, whole: bool = True) -> Callable[[], None]:
     import authorizer.handler as authorizer
     from chat.handler import handler
     from chatapi_runtime import Context
@@ -53,7 +71,12 @@ def _chat(body: str) -> Callable[[], None]:
         event = {**question, "body": body, "isBase64Encoded": False}
         event["requestContext"] = {**question["requestContext"], "authorizer": policy["context"]}
         response = handler(event, Context("request", int(time.time() * 1000) + 900_000, "arn"))
-        prelude, answer = response.prelude(), b"".join(response.body)
+        prelude, answer = response.prelude(), b""
+        if whole:
+            answer = b"".join(response.body)
+        else:
+            for piece in response.body:
+                answer = answer if b" word" in answer else piece
         if response.status != 200 or not prelude or b" word" not in answer:
             raise SystemExit("the chat was not answered")
 

@@ -41,6 +41,7 @@ FIGURES: dict[str, Figure] = {
     "chat.cpu_ms": Figure("CPU of an unstored chat of 20 tokens: authorizer and chat function", 1.2),
     "chat.per_token_us": Figure("CPU of one more streamed token", 30),
     "chat.redaction_added_ms": Figure("CPU that redaction adds to a chat with a prompt of 2,000 characters"),
+    "chat.stream_memory_kb": Figure("memory of a stream of 8,000 tokens beyond one of 800, unstored", 64),
     "chat.calls.dynamodb": Figure("DynamoDB calls of an unstored chat, warm", 3),
     "chat.calls.kms": Figure("KMS calls of an unstored chat, warm", 0),
     "chat.stored.calls.dynamodb": Figure("DynamoDB calls of a stored chat, warm", 6),

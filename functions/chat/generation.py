@@ -33,8 +33,9 @@ _MOST_TOKENS = 10**9
 @dataclass
 class Transcript:
     """What was generated so far of one answer. `pieces` counts deltas: about a token each, the estimate where no usage
-    came. Reasoning is counted and not kept."""
+    came. Reasoning is counted and not kept; where `remembers` is False, only which tools were called is."""
 
+    remembers: bool = True
     text: list[str] = field(default_factory=list)
     refusal: list[str] = field(default_factory=list)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
@@ -46,13 +47,16 @@ class Transcript:
     def add(self, event: Event) -> None:
         """Take an event in."""
         match event:
+            case Finish(reason):
+                self.finish = reason
+            case Usage():
+                self.usage = event
             case Text(text, logprobs):
-                self.pieces += 1
-                self.text.append(text)
-                self.logprobs.extend(logprobs)
+                self._more(self.text, text)
+                if self.remembers:
+                    self.logprobs.extend(logprobs)
             case Refusal(text):
-                self.pieces += 1
-                self.refusal.append(text)
+                self._more(self.refusal, text)
             case Reasoning():
                 self.pieces += 1
             case ToolStart(index, call_id, name):
@@ -60,11 +64,14 @@ class Transcript:
                 self.tools[index] = {"id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
             case ToolArguments(index, fragment):
                 self.pieces += 1
-                self.tools[index]["function"]["arguments"] += fragment
-            case Finish(reason):
-                self.finish = reason
-            case Usage():
-                self.usage = event
+                function = self.tools[index]["function"]  # KeyError for a call that has not begun
+                if self.remembers:
+                    function["arguments"] += fragment
+
+    def _more(self, of: list[str], text: str) -> None:
+        self.pieces += 1
+        if self.remembers:
+            of.append(text)
 
     def message(self) -> dict[str, Any]:
         """The assistant's message in OpenAI's shape."""
@@ -112,6 +119,10 @@ class Generation:
         self.transcripts = [self.transcript]
         self.served = Served()
 
+    def forget(self) -> None:
+        """Keep no transcript: what comes goes on to the caller, and nobody will ask for it again. Before any event."""
+        self.transcript.remembers = False
+
     def events(self) -> Iterator[Event]:
         """The content events. When they end, the completion is stored, settled and disclosed; then comes the Finish.
 
@@ -122,12 +133,13 @@ class Generation:
             for event in self._stream:
                 if type(event) is Text and not event.logprobs:  # nearly all of them
                     current.pieces += 1
-                    current.text.append(event.text)
+                    if current.remembers:
+                        current.text.append(event.text)
                     yield event
                     continue
                 if isinstance(event, Choice):
                     yield Finish(current.finish)
-                    current = Transcript()
+                    current = Transcript(self.transcript.remembers)
                     self.transcripts.append(current)
                 elif isinstance(event, Served):
                     self.served = event

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
     from chat.optional import Optional
     from chat.redaction.guard import Guard
+    from chatapi.vault import SubjectHandle
 
 _KEPT: tuple[str, ...] = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 _KEPT += ("tools", "tool_choice", "response_format")
@@ -129,6 +130,8 @@ class Chat:
         if not request.stream:
             headers["content-type"] = "application/json"
             return Answer(headers, iter([answers.whole(generation, head, extra)]))
+        if started.handle is None:
+            generation.forget()
         headers["content-type"] = "text/event-stream; charset=utf-8"
         options = request.stream_options
         padded = options is not None and options.include_obfuscation is True

@@ -11,6 +11,7 @@ from benchmarks.figures import FIGURES, holds
 BARS = {
     "chat.cpu_ms": 1.2,
     "chat.per_token_us": 30,
+    "chat.stream_memory_kb": 64,
     "chat.calls.dynamodb": 3,
     "chat.calls.kms": 0,
     "chat.stored.calls.dynamodb": 6,
