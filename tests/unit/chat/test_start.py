@@ -39,7 +39,10 @@ def test_pydantic_asks_for_plug_ins_where_none_are_found() -> None:
     from pydantic.plugin import _schema_validator
 
     assert "get_plugins" in _schema_validator.create_schema_validator.__code__.co_names
-    assert sys.modules["pydantic.plugin._loader"].get_plugins() == ()
+    code = "import sys, chatapi.bodies; print(sys.modules['pydantic.plugin._loader'].get_plugins())"
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "()\n"
 
 
 def test_the_vault_is_made_when_something_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
