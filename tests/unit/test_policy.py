@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import hashlib
 import io
@@ -14,6 +15,7 @@ import pytest
 from chat.models import Registry
 from chatapi.catalogue import POLICY, catalogue, read_policy
 from chatapi.logs import FIELDS, log, log_error
+from chatapi.store.tags import tags_of
 from tests.support.transformed import ROOT
 
 
@@ -111,6 +113,42 @@ def test_the_readme_claims_no_promise_that_is_open() -> None:
 
 def test_a_kind_that_outlives_an_erasure_says_why() -> None:
     assert all(kind.why for kind in catalogue().kinds.values() if kind.erase in ("keep", "none"))
+
+
+PLAIN = set(
+    "pk sk kind rev chunks write ttl generation subject model since until completion hold origin requests shard"  # noqa: SIM905
+    " tokens_in tokens_out basis categories purpose inf r0_* r1_* t0_* t1_* u_*".split()
+)
+"""What stands in the clear beside ciphertext: opaque ids, counts, times, and names of our own registers."""
+
+
+def test_what_stands_in_the_clear_beside_ciphertext_is_no_digest_unless_it_says_so() -> None:
+    for kind in catalogue().of_store("records"):
+        assert kind.fields - kind.encrypted - kind.indexes.keys() <= PLAIN, kind.name
+    indexed = {(kind.name, *index) for kind in catalogue().kinds.values() for index in kind.indexes.items()}
+    assert indexed == {("locator", "tags", "cut"), ("idempotency", "sk", "day"), ("idempotency", "digest", "day")}
+    assert {len(tag) for tag in tags_of(b"pepper", {"a": "b", "c": "d"})} == {2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "indexes"),
+    [
+        ("completion", {"body": "shared"}),  # under a key that outlives the subject
+        ("completion", {"missing": "subject"}),
+        ("completion", {"sk": "day"}),  # of a row that lives for weeks
+    ],
+)
+def test_a_blind_index_under_a_shared_key_cannot_be_catalogued(
+    kind: str, indexes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = copy.deepcopy(read_policy("catalogue"))
+    raw["kinds"][kind]["indexes"] = indexes
+    read = read_policy
+    monkeypatch.setattr("chatapi.catalogue.read_policy", lambda name: raw if name == "catalogue" else read(name))
+    with pytest.raises(ValueError, match=kind):
+        catalogue.__wrapped__()
+    raw["kinds"][kind]["indexes"] = {"body": "subject"}
+    assert catalogue.__wrapped__().kinds[kind].indexes == {"body": "subject"}
 
 
 def logged(**fields: object) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,8 @@ class NotInCatalogue(RuntimeError):
 @dataclass(frozen=True)
 class Kind:
     """One kind of record, as policy/catalogue.toml describes it. `days`: its retention, None for the live ones;
-    `located`: a locator row leads from a record's id to its data subject."""
+    `located`: a locator row leads from a record's id to its data subject; `indexes`: fields that are digests of what a
+    person wrote, each with what makes it harmless after an erasure."""
 
     name: str
     store: str
@@ -40,6 +41,7 @@ class Kind:
     encrypted: frozenset[str]
     days: int | None
     located: bool = False
+    indexes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def allows(self, field: str) -> bool:
         """Whether a field is named, exactly or by a pattern such as `r0_*`."""
@@ -82,6 +84,11 @@ def catalogue() -> Catalogue:
             raise ValueError("a kind must say how an erasure ends it: " + name)
         if kind["erase"] in ("keep", "none") and not kind.get("why"):
             raise ValueError("a kind that outlives an erasure must say why: " + name)
+        indexes = kind.get("indexes", {})
+        if not indexes.keys() <= set(kind["fields"]) or not set(indexes.values()) <= {"subject", "cut", "day"}:
+            raise ValueError("a blind index may not outlive its subject: " + name)
+        if "day" in indexes.values() and days.get(name, 2) > 1:
+            raise ValueError("a kind with an index of a day lives longer than that: " + name)
         kinds[name] = Kind(
             name=name,
             store=kind["store"],
@@ -94,6 +101,7 @@ def catalogue() -> Catalogue:
             encrypted=frozenset(kind.get("encrypted", ())),
             days=days.get(name),
             located=kind.get("located", False),
+            indexes=indexes,
         )
     return Catalogue(stores, kinds)
 
