@@ -20,6 +20,7 @@ from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError, demanded
 from chatapi_cli import restore, vault
 from chatapi_cli.agents import agents_app
+from chatapi_cli.datasets import datasets_app
 from chatapi_cli.dialects import dialects_app
 from chatapi_cli.mail import mail_app
 from chatapi_cli.patterns import patterns
@@ -46,6 +47,7 @@ app.add_typer(signals_app, name="signals")
 app.add_typer(requests_app, name="requests")
 app.add_typer(vault.app, name="vault")
 app.add_typer(agents_app, name="agents")
+app.add_typer(datasets_app, name="datasets")
 app.add_typer(dialects_app, name="dialects")
 app.add_typer(mail_app, name="mail")
 app.add_typer(restore.app, name="restore")

@@ -81,6 +81,10 @@ def update(
     user_rpm: Annotated[int | None, typer.Option(min=0, help="Requests a minute of each end user.")] = None,
     user_tpm: Annotated[int | None, typer.Option(min=0, help="Tokens a minute of each end user.")] = None,
     guardrail: Annotated[str | None, typer.Option(help="A name of policy/guardrails.toml; '' for none.")] = None,
+    improve: Annotated[
+        bool | None,
+        typer.Option(help="Whether it takes part in improvement, for people who consent."),
+    ] = None,
     webhook: Annotated[
         str | None, typer.Option(help="Where it is told of erasures and choices, https://…; 'none' ends it.")
     ] = None,
@@ -107,7 +111,9 @@ def update(
         "utpm": user_tpm,
     }
     limits = {field: value for field, value in given.items() if value is not None}
-    _states(target).update(project, limits, name=name, retention=retention, redact=redact, guardrail=guardrail)
+    _states(target).update(
+        project, limits, name=name, retention=retention, redact=redact, guardrail=guardrail, improve=improve
+    )
     typer.echo(f"updated {project}")
     if url is not None:
         _, secret = target.webhooks().put(project, url, time.time())

@@ -23,7 +23,7 @@ from chatapi.store.records import Records
 from chatapi.store.signals import every_row, live_signals
 from chatapi.store.usage import UsageRows
 from chatapi.store.webhooks import Webhooks
-from chatapi.vault import project_pepper, subject_id
+from chatapi.vault import Vault, project_pepper, subject_id
 from chatapi.wiring import store_of, vault_of
 from privacy.executions import StepFunctions
 
@@ -90,12 +90,18 @@ class Target:
 
     def contacts(self) -> Contacts:
         """Where the owners of projects can be reached."""
-        clock, dynamodb = SystemClock(), self.client("dynamodb")
-        keys = self.output("VaultTable"), self.output("EpochAlias")
-        vault = vault_of(dynamodb, self.client("kms"), clock, *keys, despite_restriction=True)
         secrets = Secrets(self.client("secretsmanager"))
-        records = Records(self.records(), vault, Marks(self.requests(), clock), clock)
-        return Contacts(records, lambda: secrets.get(self.output("SubjectPepperSecret")))
+        return Contacts(self.sealed(self.vault(despite_restriction=True)), lambda: secrets.get(self.output("SubjectPepperSecret")))
+
+    def vault(self, *, despite_restriction: bool = False) -> Vault:
+        """The data subjects' keys. Those whose processing is restricted open for what is not for their own purpose."""
+        keys, clients = (self.output("VaultTable"), self.output("EpochAlias")), ("dynamodb", "kms")
+        return vault_of(*map(self.client, clients), SystemClock(), *keys, despite_restriction=despite_restriction)
+
+    def sealed(self, vault: Vault) -> Records:
+        """The encrypted records."""
+        clock = SystemClock()
+        return Records(self.records(), vault, Marks(self.requests(), clock), clock)
 
     def webhooks(self) -> Webhooks:
         """Where projects are told of erasures and choices."""

@@ -80,11 +80,13 @@ def compose() -> Services:
     @cache
     def optional() -> Optional:
         from chat.optional import Optional
+        from chat.samples import Samples, redacted
         from chatapi.store.consents import Consents
         from chatapi.store.patterns import Patterns
 
         patterns = Patterns(store_of(dynamodb, "patterns", clock), clock)
-        return Optional(Consents(requests), patterns, clock)
+        samples = Samples(Records(records, vault, marks, clock), redacted)
+        return Optional(Consents(requests), patterns, samples, clock)
 
     chat = Chat(
         registry=registry,

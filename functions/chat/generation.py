@@ -97,7 +97,8 @@ class Transcript:
 class Generation:
     """Runs a provider's stream once and closes the account once, whatever happens.
 
-    `transcripts` has one entry for each answer that has begun, `transcript` is the first one.
+    `transcripts` has one entry for each answer that has begun, `transcript` is the first one; `whole` once the provider
+    has said all.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Generation:
         self._keep = keep
         self._disclose = disclose
         self._closed = False
+        self.whole = False
         self.transcript = Transcript()
         self.transcripts = [self.transcript]
         self.served = Served()
@@ -147,6 +149,7 @@ class Generation:
                     current.add(event)
                 if not isinstance(event, (Finish, Usage)):
                     yield event
+            self.whole = True
             self._keep(self.transcript)
         finally:
             self.close()

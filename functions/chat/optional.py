@@ -9,59 +9,74 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chat.samples import KIND
+from chat.wire import ChatRequest
+from chatapi.catalogue import expiry
+from chatapi.clock import iso
 from chatapi.logs import log_error
 from chatapi.store.patterns import Patterns, Use
 
 if TYPE_CHECKING:
     from chat.disclosures import Asked
+    from chat.samples import Samples
     from chatapi.clock import Clock
     from chatapi.store.consents import Consents
     from chatapi.verdict import Verdict
 
-ANALYTICS = "analytics"
+ANALYTICS, IMPROVEMENT = "analytics", "improvement"
 
 
 class Chosen(NamedTuple):
-    """The purposes that the subject allows; not `readable`: nobody knows, so none."""
+    """The purposes that the subject allows; not `readable`: nobody knows, so none. `sample_until`: when the sample of
+    this chat ends, where one is to be kept (POSIX seconds)."""
 
     purposes: tuple[str, ...] = ()
     readable: bool = True
+    sample_until: int | None = None
 
     def header(self) -> str:
         """What the receipt's header says."""
         if not self.readable:
             return "; purposes=none; choices=unreadable"
-        return "; purposes=" + (",".join(self.purposes) or "none")
+        sample = f"; sample=redacted; sample-until={iso(self.sample_until)}" if self.sample_until else ""
+        return "; purposes=" + (",".join(self.purposes) or "none") + sample
 
     def body(self) -> dict[str, Any]:
         """What the receipt's body says."""
-        return {"purposes": list(self.purposes), "choices_readable": self.readable}
+        sample = {"sample_expires_at": self.sample_until} if self.sample_until else {}
+        return {"purposes": list(self.purposes), "choices_readable": self.readable, **sample}
 
 
 class Optional:
     """Obeys choices. It is made when a project first needs it."""
 
-    def __init__(self, consents: Consents, patterns: Patterns, clock: Clock) -> None:
+    def __init__(self, consents: Consents, patterns: Patterns, samples: Samples, clock: Clock) -> None:
         self._consents = consents
         self._patterns = patterns
+        self._samples = samples
         self._clock = clock
 
-    def ask(self, caller: Verdict, subject: str) -> Chosen:
-        """What the subject allows of what the project's flags name. Never raises."""
+    def ask(self, caller: Verdict, subject: str, sample_until: int | None = None) -> Chosen:
+        """What the subject allows of what the project's flags name; `sample_until` where the chat could be a sample.
+        Never raises."""
         try:
             granted = self._consents.granted(caller.project, subject, self._clock.now())
         except Exception as error:  # noqa: BLE001 - the chat does not depend on it; logged for the alarm
             log_error("choices_unreadable", error, function="chat", project=caller.project)
             return Chosen(readable=False)
-        return Chosen(tuple(purpose for purpose in caller.purposes if purpose in granted))
+        purposes = tuple(purpose for purpose in caller.purposes if purpose in granted)
+        return Chosen(purposes, sample_until=sample_until if IMPROVEMENT in purposes else None)
 
-    def act(self, asked: Asked, chosen: Chosen, tokens: int) -> None:
-        """Write what is still allowed, after the chat. Never raises."""
+    def act(self, asked: Asked, chosen: Chosen, tokens: int, answers: list[dict[str, Any]] | None) -> None:
+        """Write what is still allowed, after the chat. `answers` are its whole answers, None where it was cut off.
+        Never raises."""
         if not chosen.purposes:
             return
-        chosen = self.ask(asked.caller, asked.subject)
-        if ANALYTICS in chosen.purposes:
+        still = self.ask(asked.caller, asked.subject).purposes
+        if ANALYTICS in still:
             self._count(asked, tokens)
+        if IMPROVEMENT in still and chosen.sample_until is not None and answers is not None:
+            self._sample(asked, chosen.sample_until, answers)
 
     def _count(self, asked: Asked, tokens: int) -> None:
         features = tuple(name for name in ("stream", "tools", "store") if getattr(asked.request, name, None))
@@ -69,3 +84,23 @@ class Optional:
             self._patterns.count(asked.caller.project, asked.subject, Use(asked.model.id, features, tokens))
         except Exception as error:  # noqa: BLE001 - as above
             log_error("pattern_failed", error, function="chat", project=asked.caller.project)
+
+    def _sample(self, asked: Asked, until: int, answers: list[dict[str, Any]]) -> None:
+        assert isinstance(asked.request, ChatRequest)
+        chat = {"model": asked.model.id, "messages": asked.request.messages, "answers": answers}
+
+        def allowed() -> bool:
+            return IMPROVEMENT in self.ask(asked.caller, asked.subject).purposes
+
+        try:
+            self._samples.keep(asked.caller, asked.subject, chat, until, allowed)
+        except Exception as error:  # noqa: BLE001 - as above
+            log_error("sample_failed", error, function="chat", project=asked.caller.project)
+
+
+def sample_until(asked: Asked, kind: str, ceiling: int | None) -> int | None:
+    """When a sample of this chat would end; None where there can be none: only a chat completion is one, since other
+    surfaces bring stored content along, and where a ceiling of request, key or project keeps nothing, nothing is."""
+    if kind != "completion" or not isinstance(asked.request, ChatRequest) or asked.others or ceiling == 0:
+        return None
+    return expiry(KIND, asked.since, ceiling_seconds=ceiling)

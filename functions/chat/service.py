@@ -33,7 +33,7 @@ from chatapi.verdict import Verdict
 
 if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
-    from chat.optional import Optional
+    from chat.optional import Chosen, Optional
     from chat.redaction.guard import Guard
     from chatapi.vault import SubjectHandle
 
@@ -180,7 +180,7 @@ class Chat:
         ):
             told = account.allow(subject, (prompt_estimate + request.output_tokens) * count, now)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
-        chosen = self._optional().ask(caller, subject) if caller.purposes else None
+        chosen = self._choices(asked, kind, ceiling) if caller.purposes else None
 
         def attempt(candidate: Model) -> Stream:
             account.cover(prompt_estimate * count, request.output_tokens * count, price_of(candidate.id))
@@ -205,7 +205,9 @@ class Chat:
         def disclose(tokens_in: int, cached: int, tokens_out: int, written: int) -> None:
             self._disclosed(asked, tokens_in, cached, tokens_out, written)
             if chosen is not None:
-                self._optional().act(asked, chosen, tokens_in + tokens_out)
+                answers = [each.message() for each in generation.transcripts] if generation.whole else None
+                told_back = guard.sealed(answers) if guard else answers  # a sample has none of the caller's own values
+                self._optional().act(asked, chosen, tokens_in + tokens_out, told_back)
             if ended is not None:
                 ended()
 
@@ -221,6 +223,12 @@ class Chat:
         receipt = {receipts.HEADER: receipts.header(model, expires, *more), **receipts.signals(request), **told}
         started = Started(model, now, handle, generation, receipt, expires, ceiling, more, guard)
         return started
+
+    def _choices(self, asked: Asked, kind: str, ceiling: int | None) -> Chosen:
+        """What the subject allows, where somebody in the project allowed anything."""
+        from chat.optional import sample_until
+
+        return self._optional().ask(asked.caller, asked.subject, sample_until(asked, kind, ceiling))
 
     def subject(self, project: str, user: str | None, safety_identifier: str | None, heir: str | None = None) -> str:
         """The data subject: the end user that the request names, else the heir, else the project's owner."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hmac
+import io
 import json
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from chatapi.aws.av import from_item
 from tests.e2e.local_stack import RunningStack
 from tests.e2e.person import Person
 from tests.e2e.receiver import Receiver
+from tests.support.canary import Canary
 
 CONSENTS = "/privacy/consents"
 
@@ -107,3 +110,57 @@ def test_a_receipt_is_signed_and_the_projects_webhook_is_told(
     assert subprocess.run(verify, check=False, capture_output=True).returncode == 0
     (tmp_path / "receipt.json").write_text(json.dumps({**receipt, "receipt_id": "con_other.1"}))
     assert subprocess.run(verify, check=False, capture_output=True).returncode == 1
+
+
+def test_samples_are_in_the_export_and_the_data_set_until_consent_or_the_person_ends(
+    stack: RunningStack, person: Callable[[str], Person], tmp_path: Path
+) -> None:
+    one, two = person("samples-1"), person("samples-2")
+    canary, address, project = Canary("e2e-sample"), "someone@example.com", stack.info.project_id
+    improve = one.command("projects", "update", project, "--improve")
+    subprocess.run(improve, env=stack.cli_environment(), check=True, capture_output=True)
+    # given two people who allow it, and each a chat
+    for someone in (one, two):
+        choose(someone, "granted", "improvement")
+        said = [{"role": "user", "content": f"{canary.text} {address}"}]
+        assert "; sample=redacted; sample-until=" in chat(someone, messages=said)
+
+    def samples(someone: Person) -> int:
+        pages = stack.aws("dynamodb").get_paginator("scan").paginate(TableName=stack.info.outputs["RecordsTable"])
+        shown = someone.http.post(CONSENTS + "/query", json={"subject": {"user": someone.name}}).json()["data"]
+        subject = shown[0]["record"] or next(each["record"] for each in shown if each["record"])
+        name = subject["pii_principal_id"]
+        return sum(
+            row["kind"]["S"] == "sample" and f"#{name}#" in row["pk"]["S"] for page in pages for row in page["Items"]
+        )
+
+    assert (samples(one), samples(two)) == (1, 1)
+    # when a data set is built, both are in it, redacted and without a name
+    made = one.operator("datasets", "build", "both", "--out", str(tmp_path / "both.jsonl"), "--json")
+    lines = (tmp_path / "both.jsonl").read_text().splitlines()
+    assert (made["people"], made["samples"], len(lines)) == (2, 2, 2)
+    assert all(canary.text in json.loads(line)["messages"][0]["content"] for line in lines)
+    assert address not in "".join(lines)
+    assert made["ledger"]["event"] == "dataset.built"
+    # and when one of them withdraws, her samples go, and the next data set leaves her out
+    choose(one, "withdrawn", "improvement")
+    deadline = time.monotonic() + 60
+    while samples(one):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert "sample" not in chat(one)
+    made = one.operator("datasets", "build", "later", "--out", str(tmp_path / "later.jsonl"), "--json")
+    assert (made["people"], made["samples"]) == (1, 1)
+    assert one.operator("datasets", "show", "both", "--json")["people_who_do_not_allow_it_now"] == 1
+    # and an export shows the other's, and an erasure takes them
+    request = two.asks("access")
+    link = two.http.get(f"/privacy/requests/{request['id']}/export").json()["url"]
+    with zipfile.ZipFile(io.BytesIO(httpx.get(link, follow_redirects=True).content)) as archive:
+        assert canary.text in json.loads(archive.read("samples.jsonl"))["data"]["messages"][0]["content"]
+        entered = [json.loads(line)["data_set"] for line in archive.read("data-sets.jsonl").splitlines()]
+    assert entered == ["both", "later"]
+    assert two.asks("erasure")["status"] == "completed"
+    assert samples(two) == 0
+    assert "sample" not in chat(two)
+    everything = b"".join(log.read_bytes() for log in sorted(Path(stack.info.log_dir).glob("*.log")))
+    assert not canary.found_in(everything)

@@ -79,3 +79,46 @@ def test_a_chat_asks_for_choices_only_in_projects_that_have_any(functions: InPro
     assert functions.run(key, "POST", "/v1/privacy/consents", who)[0] == 200
     assert json.dumps(calls())
     assert calls() == {"UpdateItem": 3, "Query": 2}
+
+
+def test_a_sample_is_kept_and_goes_with_the_consent(functions: InProcess) -> None:
+    from chatapi.clock import SystemClock
+    from chatapi.store.project_states import ProjectStates
+    from privacy.choosing.handler import handler
+
+    project, key = functions.project(scopes=SCOPES)
+
+    def choose(state: str) -> dict[str, Any]:
+        who = {"subject": {"user": BODY["user"]}, "purpose": "improvement", "state": state}
+        status, _, body = functions.run(key, "POST", "/v1/privacy/consents", who)
+        assert status == 200, body
+        return dict(json.loads(body))
+
+    def chat() -> str:
+        status, headers, body = functions.run(key, "POST", CHAT, BODY)
+        assert status == 200, body
+        return headers["data-handling"]
+
+    def samples() -> int:
+        request = {"TableName": functions.stack.outputs["RecordsTable"], "ConsistentRead": True}
+        rows = map(from_item, functions.stack.client("dynamodb").call("Scan", request)["Items"])
+        return sum(row["kind"] == "sample" and f"#{project}#" in row["pk"] for row in rows)
+
+    # given consent in a project that takes no part: nothing
+    choose("granted")
+    assert "sample" not in chat()
+    assert samples() == 0
+    # when it takes part, the next chat is kept
+    table = functions.projects()._table
+    ProjectStates(table, SystemClock()).update(project, {}, name=None, retention=None, improve=True)
+    assert "; sample=redacted; sample-until=" in chat()
+    assert samples() == 1
+    # and the withdrawal takes it, signed
+    record = choose("withdrawn")["record"]
+    event = {"project": project, "subject": record["pii_principal_id"], "purpose": "improvement", "revision": 2}
+    for task in ("apply", "sign", "tell"):
+        handler({**event, "request": "con.2", "task": task}, None)
+    assert samples() == 0
+    assert choose("withdrawn")["jws"]
+    assert "sample" not in chat()
+    assert samples() == 0

@@ -14,6 +14,7 @@ from chat.optional import Optional
 from chat.providers.scripted import ScriptedProvider
 from chat.replays import Replays
 from chat.responses.routes import Asked, Surface
+from chat.samples import Samples, redacted
 from chat.service import Answer, Chat
 from chat.stored import StoredChats
 from chat.wire import parse
@@ -72,7 +73,10 @@ class World:
         self.consents = Consents(Catalogued(self.marked, "requests"))
         self.patterned = MemoryTable(sort=None, now=self.clock.now)
         self.optional = Optional(
-            self.consents, Patterns(Catalogued(self.patterned, "patterns"), self.clock), self.clock
+            self.consents,
+            Patterns(Catalogued(self.patterned, "patterns"), self.clock),
+            Samples(self.records, redacted),
+            self.clock,
         )
         self.chat = Chat(
             registry=Registry("local", openai=True, region="eu-central-1"),

@@ -8,7 +8,9 @@ from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.secrets import Secrets
 from chatapi.store.consents import Consents
+from chatapi.store.marks import Marks
 from chatapi.store.webhooks import Webhooks
+from chatapi.vault.dynamo import DynamoWraps
 from chatapi.wiring import store_of
 from privacy.choosing.tasks import Ports
 from privacy.composition import outbound
@@ -19,7 +21,16 @@ def compose() -> Ports:
     """Wire everything from the environment."""
     here, clock = region(), SystemClock()
     secrets = Secrets(AwsClient("secretsmanager", region=here))
-    requests = store_of(AwsClient("dynamodb", region=here, timeout=5.0, attempts=4), "requests", clock)
+    database = AwsClient("dynamodb", region=here, timeout=5.0, attempts=4)
+    requests = store_of(database, "requests", clock)
     webhooks = Webhooks(requests, lambda: secrets.get(setting("WEBHOOK_SECRET")))
     signer = KmsSigner(AwsClient("kms", region=here, timeout=5.0, attempts=4), setting("SIGNING_KEY"))
-    return Ports(Consents(requests), signer, Teller(webhooks, outbound()), clock)
+    return Ports(
+        Consents(requests),
+        store_of(database, "records", clock),
+        Marks(requests, clock),
+        DynamoWraps(database, setting("VAULT_TABLE")),
+        signer,
+        Teller(webhooks, outbound()),
+        clock,
+    )

@@ -1,7 +1,7 @@
-"""The tasks that follow a choice. Each is idempotent, and has nothing to do once it was chosen anew: the later choice
-has an execution of its own.
+"""The tasks that follow a choice. Each is idempotent, and but for `apply` has nothing to do once it was chosen anew:
+the later choice has an execution of its own.
 
-sign ─▶ tell ─▶ acknowledged, or not reached after the last try
+apply ─▶ sign ─▶ tell ─▶ acknowledged, or not reached after the last try
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 from chatapi.certificates import Signer, seal_receipt
 from chatapi.clock import Clock
-from chatapi.store.consents import Consents
-from chatapi.store.items import Collision, Item
+from chatapi.store.consents import WITHDRAWN, Consents
+from chatapi.store.items import Collision, Item, Key, Table, pages
+from chatapi.store.keys import record_sk, subject_pk
+from chatapi.store.marks import Marks
+from chatapi.vault import WrapStore
 from privacy.consents import receipt
 from privacy.tasks.ports import Result
 from privacy.tasks.tell import ACKNOWLEDGED, NOT_REACHED, TRYING, WAITS
@@ -27,9 +30,29 @@ class Ports:
     """What the tasks work on."""
 
     consents: Consents
+    records: Table
+    marks: Marks
+    wraps: WrapStore
     signer: Signer
     teller: Teller
     clock: Clock
+
+
+def apply(ports: Ports, row: Item, revision: int) -> Result:
+    """A withdrawal of improvement takes the samples with it (GDPR Art. 17(1)(b)), also where consent was given anew
+    since: that does not reach back. Marks keep them out of restored backups."""
+    withdrawn = any(event["rev"] == revision and event["state"] == WITHDRAWN for event in row["events"])
+    if not withdrawn or row["sk"] != "improvement":
+        return {}
+    _, project, subject = row["pk"].split("#")
+    item = ports.wraps.get(project, subject)
+    for generation in range(1, item.generation + 1 if item else 1):
+        pk = subject_pk(project, subject, generation)
+        for page in pages(ports.records, pk, record_sk("sample", ""), expired=True, only=("pk", "sk")):
+            keys: list[Key] = [(pk, found["sk"]) for found in page]
+            ports.marks.gone(keys)
+            ports.records.delete_all(keys)
+    return {}
 
 
 def sign(ports: Ports, row: Item) -> Result:
@@ -64,4 +87,6 @@ TASKS: Mapping[str, Callable[[Ports, Item], Result]] = {"sign": sign, "tell": te
 def run(ports: Ports, task: str, project: str, subject: str, purpose: str, revision: int) -> Result:
     """A task for the choice of that revision."""
     row = ports.consents.get(project, subject, purpose)
+    if row is not None and task == "apply":
+        return apply(ports, row, revision)
     return TASKS[task](ports, row) if row is not None and row["rev"] == revision else _DONE

@@ -28,6 +28,7 @@ from chatapi.store.keys import (
     completion_of,
     consent_pk,
     date_of,
+    entrant_pk,
     kind_of,
     locator_pk,
     recipient_of,
@@ -182,6 +183,12 @@ def _consents(ports: Ports, scope: Scope) -> Values:
         yield from map(consent_record, rows(ports.requests, consent_pk(scope.case.project, subject)))
 
 
+def _entrants(ports: Ports, scope: Scope) -> Values:
+    for subject in scope.case.subjects:
+        for row in rows(ports.requests, entrant_pk(scope.case.project, subject)):
+            yield {"data_set": row["sk"], **{name: row[name] for name in ("at", "samples", "sha256")}}
+
+
 def _lines(name: str, what: str, read: Callable[[Ports, Scope], Values]) -> Callable[[Ports, Scope, Archive], int]:
     return lambda ports, scope, archive: archive.lines(name, what, read(ports, scope))
 
@@ -224,6 +231,8 @@ _EXPORTERS: dict[str, Exporter] = {
         "Which texts were corrected, and what opens the receipts' commitments.",
         _sealed("amendment"),
     ),
+    "sample": _lines("samples.jsonl", "Redacted chats that you allowed to be used for improvement.", _sealed("sample")),
+    "entrant": _lines("data-sets.jsonl", "Data sets that samples of yours entered.", _entrants),
     "contact": _lines("contacts.jsonl", "Where you can be reached.", _sealed("contact")),
     "day": _day_table,
     "held": _lines("held.jsonl", "What is kept of an earlier erasure under a legal hold.", _held),

@@ -13,6 +13,7 @@ from chatapi.catalogue import Catalogued
 from chatapi.certificates import MemorySigner, canonical, seal_receipt, verify, verify_receipt
 from chatapi.store.consents import Consents
 from chatapi.store.items import Collision, Item
+from chatapi.store.marks import Marks
 from chatapi.store.webhooks import Webhooks
 from chatapi_cli.verify import verify_file
 from privacy.choosing.handler import handler
@@ -24,7 +25,7 @@ from privacy.webhooks import Teller
 from tests.support.canary import Canary
 from tests.unit.privacy.machine import definition, execute
 from tests.unit.privacy.test_webhooks import Hook
-from tests.unit.privacy.world import ALICE, PROJECT, World
+from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
 
 URL = "https://hooks.example.org/privacy"
 
@@ -38,20 +39,31 @@ class Chosen(World):
         table = Catalogued(self.requests, "requests")
         self.webhooks = Webhooks(table, lambda: b"w" * 86)
         self.consents = Consents(table)
-        self.choosing = Ports(self.consents, self.signer, Teller(self.webhooks, self.hook), self.clock)
+        teller = Teller(self.webhooks, self.hook)
+        kept = Catalogued(self.records, "records")
+        self.choosing = Ports(
+            self.consents, kept, Marks(table, self.clock), self.wraps, self.signer, teller, self.clock
+        )
 
-    def choose(self, state: str = "withdrawn") -> Item:
+    def choose(self, state: str = "withdrawn", purpose: str = "analytics") -> Item:
         self.clock.advance(1)
-        return self.consents.choose(PROJECT, ALICE, "analytics", state, self.clock.now())
+        return self.consents.choose(PROJECT, ALICE, purpose, state, self.clock.now())
+
+    def sample(self, subject: str, count: int = 1) -> None:
+        handle = self.kept.writer(PROJECT, subject)
+        self.kept.put(handle, "sample", [(f"smp_{number:024}", b"{}") for number in range(count)])
+
+    def samples(self, subject: str) -> int:
+        return sum(row["kind"] == "sample" and f"#{subject}#" in row["pk"] for row in self.records.rows.values())
 
     def row(self) -> Item:
         found = self.consents.get(PROJECT, ALICE, "analytics")
         assert found is not None
         return found
 
-    def follow(self, revision: int = 1) -> list[str]:
+    def follow(self, revision: int = 1, purpose: str = "analytics") -> list[str]:
         """One execution of the machine; the states it went through."""
-        given = {"subject": ALICE, "purpose": "analytics", "revision": revision}
+        given = {"subject": ALICE, "purpose": purpose, "revision": revision}
 
         def invoke(payload: dict[str, Any]) -> dict[str, Any]:
             names = ("task", "project", "subject", "purpose", "revision")
@@ -134,7 +146,7 @@ def test_the_projects_webhook_is_told_with_opaque_ids_alone(state: str, kind: st
     world, canary = Chosen(), Canary("choice")
     world.webhooks.put(PROJECT, URL, 1)
     row = world.choose(state)
-    assert world.follow() == ["Sign", "Tell", "Done?", "Told"]
+    assert world.follow() == ["Apply", "Sign", "Tell", "Done?", "Told"]
     ((url, headers, body),) = world.hook.seen
     message = json.loads(body)
     assert (url, message["kind"], message["metadata"]) == (URL, kind, {"uid": f"{row['id']}.1", "tenant": PROJECT})
@@ -176,6 +188,28 @@ def test_a_project_without_a_webhook_tells_nobody() -> None:
     world.choose()
     assert world.follow()[-1] == "Told"
     assert world.hook.seen == []
+
+
+def test_a_withdrawal_takes_the_persons_samples_and_nobody_elses() -> None:
+    world = Chosen()
+    world.sample(ALICE, 120)
+    world.sample(BOB)
+    world.store(ALICE)
+    world.choose("granted", "improvement")
+    world.follow(1, "improvement")
+    assert world.samples(ALICE) == 120
+    # another purpose has nothing to do with them
+    world.choose("withdrawn", "analytics")
+    world.follow(1, "analytics")
+    assert world.samples(ALICE) == 120
+    # the withdrawal is followed, though consent was given anew meanwhile
+    world.choose("withdrawn", "improvement")
+    world.choose("granted", "improvement")
+    world.follow(2, "improvement")
+    assert (world.samples(ALICE), world.samples(BOB)) == (0, 1)
+    assert sum(row["kind"] == "mark" for row in world.requests.rows.values()) == 120
+    assert any(row["kind"] == "completion" for row in world.records.rows.values())
+    assert world.follow(2, "improvement")[-1] == "Told"
 
 
 def test_facts_are_of_one_revision() -> None:

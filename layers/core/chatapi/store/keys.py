@@ -14,6 +14,8 @@ policy/processors.toml, so no part holds the separator and every key parses in o
                 l#{project}                          {id}                        locators
                 u#{project}                          {date}                      remainders
     Requests    r#{project}                          {case}
+                y#datasets                           {name}                      data sets that were built
+                y#{project}#{subject}                {name}                      what of a subject entered them
                 n#{project}#{subject}                {purpose}                   what was chosen for a purpose
                 h#{project}#{subject}                {hold}
                 m#{digest}                           -                           marks of what was deleted on its own
@@ -142,6 +144,15 @@ def hold_pk(project: str, subject: str) -> str:
 def consent_pk(project: str, subject: str) -> str:
     """The partition of what a data subject chose, by purpose."""
     return f"n#{project}#{subject}"
+
+
+DATASETS = "y#datasets"
+"""The partition of the data sets."""
+
+
+def entrant_pk(project: str, subject: str) -> str:
+    """The partition of the data sets that a subject's samples entered."""
+    return f"y#{project}#{subject}"
 
 
 def open_pk(project: str, subject: str) -> str:

@@ -15,7 +15,7 @@ from chatapi.aws.av import to_av
 from chatapi.aws.errors import AwsError
 from chatapi.limits.admission import project_key
 
-FLAGS = {"o_analytics": "analytics"}
+FLAGS = {"o_analytics": "analytics", "o_improvement": "improvement"}
 """Attribute → purpose: those for which something is processed (`today` of policy/purposes.toml; a test compares)."""
 
 
@@ -28,8 +28,11 @@ class Caller(Protocol):
 
 
 def allowed_by_some(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """The optional purposes that somebody in the project of this item has allowed."""
-    return tuple(purpose for flag, purpose in FLAGS.items() if flag in item)
+    """The optional purposes that somebody in the project of this item has allowed. Improvement takes content, so the
+    project has to take part in it besides (`imp`; off unless an operator sets it)."""
+    return tuple(
+        purpose for flag, purpose in FLAGS.items() if flag in item and (purpose != "improvement" or item.get("imp"))
+    )
 
 
 class ProjectFlags:

@@ -54,9 +54,11 @@ class ProjectStates:
         retention: str | None,
         redact: str | None = None,
         guardrail: str | None = None,
+        improve: bool | None = None,
     ) -> None:
-        """Other limits, name, retention, redaction or guardrail (empty: none); what is not given stays. ProjectError
-        where the whole would be no limits, or nobody knows the guardrail or a kind of what is redacted."""
+        """Other limits, name, retention, redaction or guardrail (empty: none), and whether it takes part in
+        improvement; what is not given stays. ProjectError where the whole would be no limits, or nobody knows the
+        guardrail or a kind of what is redacted."""
         item = self.get(project)
         stands = {field: item[field] for field in vars(Limits()) if field in item}
         try:
@@ -67,7 +69,7 @@ class ProjectStates:
             raise ProjectError("retention is none or history")
         if guardrail and guardrail not in read_policy("guardrails")["guardrails"]:
             raise ProjectError("policy/guardrails.toml has no such guardrail")
-        given = {"name": name, "ret": retention, "guard": guardrail}
+        given = {"name": name, "ret": retention, "guard": guardrail, "imp": improve}
         put = {**whole, **{field: value for field, value in given.items() if value is not None}}
         demand = None if redact is None else demanded(redact)
         put |= {"red": demand} if demand else {}
@@ -113,8 +115,9 @@ def shown(item: Item) -> dict[str, Any]:
     """A project as an operator reads it; of its keys the number alone."""
     limits = {name: item[name] for name in vars(Limits()) if name in item}
     keys = sum(name.startswith("k_") for name in item)
+    improves = {"improve": True} if item.get("imp") else {}
     rest = {"name": item.get("name"), "state": STATES[item["st"]], "created": item["created"], "retention": item["ret"]}
     if item.get("guard"):
         rest["guardrail"] = item["guard"]
     rest["redact"] = item.get("red") or "none"
-    return {"project_id": item["pk"][2:], **rest, "region": item["region"], "keys": keys, **limits}
+    return {"project_id": item["pk"][2:], **rest, "region": item["region"], "keys": keys, **improves, **limits}

@@ -1,0 +1,187 @@
+"""`chatapi datasets build | list | show`: data sets of the samples that people allowed (docs/choices.md).
+
+Who is in it is decided when it is built: each person's choice is read just before their samples are, and whoever does
+not allow it at that moment is left out and counted. The file appears when the ledger has its entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chatapi.aws.av import from_item, to_av
+from chatapi.clock import Clock, SystemClock
+from chatapi.errors import ProcessingRestricted, SubjectErased
+from chatapi.ledger import Ledger
+from chatapi.limits.admission import project_key
+from chatapi.store.consents import Consents
+from chatapi.store.datasets import DataSetError, DataSets, Entrant
+from chatapi.store.dynamo import Caller
+from chatapi.store.items import Item
+from chatapi.store.records import Records
+from chatapi.vault import Vault
+from chatapi.wiring import store_of
+from chatapi_cli.say import AsJson, Stack, fail, say
+from chatapi_cli.target import Target, find
+
+IMPROVEMENT = "improvement"
+datasets_app = typer.Typer(no_args_is_help=True, help="Data sets of samples that people allowed.")
+Person = tuple[str, str, int]
+"""(project, subject, generation)."""
+
+
+def people(client: Caller, table: str) -> Iterator[Person]:
+    """Everybody of whom there is a sample, by a scan of keys: the operators' own, as when a project is closed."""
+    request: dict[str, Any] = {
+        "TableName": table,
+        "FilterExpression": "#k = :k",
+        "ProjectionExpression": "pk",
+        "ExpressionAttributeNames": {"#k": "kind"},
+        "ExpressionAttributeValues": {":k": to_av("sample")},
+    }
+    seen: set[Person] = set()
+    while True:
+        page = client.call("Scan", request)
+        for row in map(from_item, page.get("Items", ())):
+            _, project, subject, generation = row["pk"].split("#")
+            person = project, subject, int(generation)
+            if person not in seen:
+                seen.add(person)
+                yield person
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds a data set. `project` gives a project's item, None where there is none."""
+
+    vault: Vault
+    records: Records
+    consents: Consents
+    datasets: DataSets
+    project: Callable[[str], Item | None]
+    clock: Clock
+
+    def build(self, name: str, of: Iterable[Person], write: Callable[[bytes], object]) -> dict[str, Any]:
+        """Write the lines of everybody who allows it, and the entry; what is shown of it. DataSetError."""
+        self.datasets.free(name)
+        whole, entrants, left_out = hashlib.sha256(), list[Entrant](), set[tuple[str, str]]()
+        for project, subject, generation in of:
+            lines = list(self._lines(project, subject, generation)) if self.allows(project, subject) else []
+            if not lines:
+                left_out.add((project, subject))
+                continue
+            own = hashlib.sha256()
+            for line in lines:
+                write(line)
+                whole.update(line)
+                own.update(line)
+            entrants.append(Entrant(project, subject, len(lines), own.hexdigest()))
+        left_out -= {(entrant.project, entrant.subject) for entrant in entrants}
+        if not entrants:
+            raise DataSetError("nobody allows improvement and has samples: nothing was built")
+        return self.datasets.record(name, whole.hexdigest(), entrants, len(left_out), self.clock.now())
+
+    def allows(self, project: str, subject: str) -> bool:
+        """Whether the person allows it at this moment, and their project takes part."""
+        item = self.project(project)
+        taking_part = item is not None and item.get("st") == "A" and bool(item.get("imp"))
+        return taking_part and IMPROVEMENT in self.consents.granted(project, subject, self.clock.now())
+
+    def _lines(self, project: str, subject: str, generation: int) -> Iterator[bytes]:
+        """The person's samples, a line each, without anything that says whose they are."""
+        try:
+            handle = self.vault.reader(project, subject, generation)
+        except (SubjectErased, ProcessingRestricted):  # GDPR Art. 17, 18
+            return
+        after, more = None, True
+        while more:
+            page, more = self.records.page(handle, "sample", after=after, limit=50)
+            for record in page:
+                after = record.id
+                yield record.body.replace(b"\n", b" ") + b"\n"
+            more = more and bool(page)
+
+
+def _datasets(target: Target) -> DataSets:
+    ledger = Ledger(store_of(target.client("dynamodb"), "ledger", SystemClock(), target.output("LedgerTable")))
+    return DataSets(target.requests(), ledger)
+
+
+def _builder(target: Target) -> Builder:
+    vault, table = target.vault(), target.projects_table()
+    consents = Consents(target.requests())
+    return Builder(
+        vault,
+        target.sealed(vault),
+        consents,
+        _datasets(target),
+        lambda project: table.get(project_key(project)),
+        SystemClock(),
+    )
+
+
+@datasets_app.command("build")
+def build(
+    name: Annotated[str, typer.Argument(help="The data set's name: small letters, digits and -.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: NAME.jsonl here.")] = None,
+    project: Annotated[str | None, typer.Option(help="Of one project alone.")] = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build a data set of the samples of everybody who allows it now; the ledger says what entered."""
+    target = find(stack)
+    path = out or Path(f"{name}.jsonl")
+    if path.exists():
+        fail("the file is there already")
+    of = people(target.client("dynamodb"), target.output("RecordsTable"))
+    part = path.with_name(path.name + ".part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            made = _builder(target).build(name, (one for one in of if project in (None, one[0])), file.write)
+        part.rename(path)
+    except DataSetError as error:
+        fail(str(error))
+    except FileExistsError:
+        fail("another run is writing this file; if none is, delete its .part")
+    finally:
+        part.unlink(missing_ok=True)
+    say({"file": str(path), **made}, as_json)
+
+
+@datasets_app.command("list")
+def list_(stack: Stack = None, as_json: AsJson = False) -> None:
+    """Every data set that was built."""
+    found = _datasets(find(stack)).all()
+    if as_json:
+        typer.echo(json.dumps({"data": found}))
+        return
+    for one in found:
+        typer.echo(f"{one['name']}  samples {one['samples']}  people {one['people']}  left out {one['left_out']}")
+    if not found:
+        typer.echo("no data sets")
+
+
+@datasets_app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="The data set's name.")], stack: Stack = None, as_json: AsJson = False
+) -> None:
+    """One data set, its proof in the ledger, and how many of its people do not allow it any more."""
+    target = find(stack)
+    builder = _builder(target)
+    try:
+        found = builder.datasets.show(name)
+        gone = sum(not builder.allows(*person) for person in builder.datasets.people(name))
+    except DataSetError as error:
+        fail(str(error))
+    say({**found, "people_who_do_not_allow_it_now": gone}, as_json)
