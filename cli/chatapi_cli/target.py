@@ -91,12 +91,14 @@ class Target:
     def contacts(self) -> Contacts:
         """Where the owners of projects can be reached."""
         secrets = Secrets(self.client("secretsmanager"))
-        return Contacts(self.sealed(self.vault(despite_restriction=True)), lambda: secrets.get(self.output("SubjectPepperSecret")))
+        records = self.sealed(self.vault(despite_restriction=True))
+        return Contacts(records, lambda: secrets.get(self.output("SubjectPepperSecret")))
 
     def vault(self, *, despite_restriction: bool = False) -> Vault:
-        """The data subjects' keys. Those whose processing is restricted open for what is not for their own purpose."""
-        keys, clients = (self.output("VaultTable"), self.output("EpochAlias")), ("dynamodb", "kms")
-        return vault_of(*map(self.client, clients), SystemClock(), *keys, despite_restriction=despite_restriction)
+        """The data subjects' keys; `despite_restriction`: see Vault."""
+        table, key = self.output("VaultTable"), self.output("EpochAlias")
+        dynamodb, kms = self.client("dynamodb"), self.client("kms")
+        return vault_of(dynamodb, kms, SystemClock(), table, key, despite_restriction=despite_restriction)
 
     def sealed(self, vault: Vault) -> Records:
         """The encrypted records."""

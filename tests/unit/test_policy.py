@@ -57,6 +57,13 @@ def test_an_optional_purpose_is_off_and_has_a_store_of_its_own_or_nothing() -> N
     assert all(purpose["reason"] for name, purpose in purposes.items() if name not in optional)
 
 
+def test_a_kind_of_a_purpose_that_nobody_knows_stops_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = read_policy("catalogue")["kinds"]
+    monkeypatch.setitem(kinds, "pattern", {**kinds["pattern"], "purpose": "profiling"})
+    with pytest.raises(ValueError, match="unknown store or purpose"):
+        catalogue.__wrapped__()
+
+
 def test_every_model_names_a_processor_of_the_register() -> None:
     processors = read_policy("processors")["processors"]
     assert all(model["processor"] in processors for model in read_policy("models")["models"].values())

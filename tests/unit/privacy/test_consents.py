@@ -213,6 +213,21 @@ def test_an_objection_outlives_an_erasure_and_a_grant_does_not(api: Api) -> None
     assert api.allowed()["analytics"] is True
 
 
+def test_an_objection_to_marketing_stands_for_a_contact_that_is_added_again(api: Api) -> None:
+    # given a person who objected and was erased
+    api.world.kept.put(api.world.kept.writer(PROJECT, ALICE), "contact", [("contact", b"alice@example.com")])
+    api.choose("withdrawn", "marketing")
+    api.erase()
+    # when the same contact is added again
+    api.world.clock.advance(1)
+    api.world.kept.put(api.world.kept.writer(PROJECT, ALICE), "contact", [("contact", b"alice@example.com")])
+    # then the objection is found, by a keyed hash alone, and stands
+    rows = [row for row in api.world.requests.rows.values() if row["kind"] == "consent"]
+    assert api.allowed()["marketing"] is False
+    assert [row["state"] for row in rows] == ["withdrawn"]
+    assert "alice@" not in repr(rows)
+
+
 def test_an_objection_after_an_erasure_has_no_term_either(api: Api) -> None:
     api.choose("granted")
     api.erase()
