@@ -36,6 +36,8 @@ def main(port: int, alias: str) -> None:
     params.port = port
     params.n_parallel = PARALLEL
     params.n_ctx = CONTEXT * PARALLEL
+    params.embedding = True  # besides chats: a text's vector is the mean of its tokens' last hidden states
+    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.cont_batching = True
     params.cache_prompt = False
     params.cache_ram_mib = 0

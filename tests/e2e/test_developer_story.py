@@ -195,3 +195,21 @@ def test_no_log_of_any_process_holds_what_was_sent(stack: RunningStack) -> None:
     logs = {path.name: path.read_bytes() for path in Path(stack.info.log_dir).glob("*.log")}
     assert {"edge.log", "ChatFunction.log", "ministack.log", "model.log"} <= set(logs)
     assert not [name for name, text in logs.items() if canary.found_in(text)]
+
+
+def test_embeddings_are_of_the_real_model(stack: RunningStack) -> None:
+    # given the local model that embeds, asked as the SDK does by itself (base64) and for numbers
+    api, near, far = client(stack), "The cat sits on the mat.", "Stock markets fell sharply today."
+    packed = api.embeddings.create(model="smollm2-135m-embeddings", input=[near, far], user="end-user-embeds")
+    plain = api.embeddings.create(model="smollm2-135m-embeddings", input=near, encoding_format="float")
+    # then a text has its own vector of length one, whichever way it travels
+    first, second = (one.embedding for one in packed.data)
+    assert len(first) == len(second) == 576
+    assert sum(value * value for value in first) == pytest.approx(1, abs=1e-3)
+    assert plain.data[0].embedding == pytest.approx(first, abs=1e-3)
+    assert sum(a * b for a, b in zip(first, second, strict=True)) < 0.99
+    assert 0 < plain.usage.prompt_tokens < packed.usage.prompt_tokens < 40
+    # and one that is too long is the caller's to mend
+    with pytest.raises(openai.BadRequestError) as caught:
+        api.embeddings.create(model="smollm2-135m-embeddings", input="word " * 2000)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "input")

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from chat.providers.accepted import AcceptedStream
 from chat.providers.base import (
-    AcceptedStream,
     Call,
     EmbedCall,
     Event,

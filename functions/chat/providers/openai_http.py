@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from chat.providers.accepted import AcceptedStream
 from chat.providers.base import (
-    AcceptedStream,
     Call,
     EmbedCall,
     Event,
@@ -199,7 +199,7 @@ class _Translator:
             text = delta.get("content")
             more = len(delta) > 1 or text is None  # nearly every chunk is a piece of content and nothing else
             thought = more and (delta.get("reasoning_content") or delta.get("reasoning"))  # DeepSeek's name, and vLLM's
-            if thought:
+            if isinstance(thought, str) and thought:  # a gateway may send an object, with a signature
                 yield Reasoning(thought)
             if text:
                 told = choice.get("logprobs")

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+from chat.providers.accepted import estimate_prompt_tokens
 from chat.providers.base import (
     Call,
     EmbedCall,
@@ -17,7 +18,6 @@ from chat.providers.base import (
     Stream,
     Text,
     Usage,
-    estimate_prompt_tokens,
 )
 
 Step: TypeAlias = Event | ProviderError | Callable[[], object]

@@ -145,6 +145,8 @@ def refused(status: int, body: bytes) -> ProviderError:
     """What a refusal of OpenAI's shape means."""
     if status in (400, 413, 422):
         return ProviderRejected(_reason(body))
+    if status == 500 and b"is too large to process" in body:  # llama.cpp's word for an input that it cannot embed
+        return ProviderRejected(Rejection.CONTEXT_LENGTH)
     if status in _OPERATOR or 300 <= status < 400 or _code(body) == "insufficient_quota":
         return ProviderMisconfigured()
     return ProviderUnavailable()

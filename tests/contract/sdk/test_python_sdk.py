@@ -12,7 +12,7 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
 from tests.support.live_stack import MODEL, Caller, Live
-from tests.support.scripted_answers import Script
+from tests.support.scripted_answers import Script, vector
 from tests.support.scripted_upstream import ScriptedUpstream
 
 ID = re.compile(r"chatcmpl-[0-9A-Za-z]{29}")
@@ -54,6 +54,14 @@ def test_a_whole_answer(client: OpenAI) -> None:
     assert completion.usage
     assert completion.usage.completion_tokens == 6
     assert completion.usage.total_tokens == completion.usage.prompt_tokens + 6
+
+
+def test_embeddings_come_through_as_the_model_made_them(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    made = client.embeddings.create(model="smollm2-135m-embeddings", input=["one", "three"], user="someone")
+
+    assert [one.embedding for one in made.data] == [vector("one", 4), vector("three", 4)]
+    assert made.usage.prompt_tokens == made.usage.total_tokens > 0
+    assert upstream.requests[-1].body["user"].startswith("sub_")
 
 
 def test_what_newer_clients_send_is_accepted(client: OpenAI, upstream: ScriptedUpstream) -> None:

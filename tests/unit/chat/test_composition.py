@@ -7,7 +7,8 @@ import pytest
 from chat.composition import compose
 
 ON_AWS = {"nova-micro", "nova-lite", "titan-embed-text-v2", "gpt-oss-20b", "gpt-oss-120b"}
-LOCAL = {"smollm2-135m", "bedrock-smollm2-135m"}
+SERVED = {"smollm2-135m", "smollm2-135m-embeddings"}
+LOCAL = {*SERVED, "bedrock-smollm2-135m"}
 
 
 @pytest.mark.parametrize(
@@ -15,9 +16,9 @@ LOCAL = {"smollm2-135m", "bedrock-smollm2-135m"}
     [
         ("local", "http://127.0.0.1:9/v1", LOCAL),
         ("local", "http://[::1]:9/v1", LOCAL),
-        ("local", "https://models.example.com/v1", LOCAL - {"smollm2-135m"}),
-        ("local", "http://127.0.0.1.example.com/v1", LOCAL - {"smollm2-135m"}),
-        ("local", "", LOCAL - {"smollm2-135m"}),
+        ("local", "https://models.example.com/v1", LOCAL - SERVED),
+        ("local", "http://127.0.0.1.example.com/v1", LOCAL - SERVED),
+        ("local", "", LOCAL - SERVED),
         (
             "prod",
             "http://127.0.0.1:9/v1",

@@ -103,7 +103,7 @@ def test_a_model_off_the_keys_list_does_not_exist_for_it(world: World) -> None:
 @pytest.mark.parametrize(
     ("models", "shown"),
     [
-        ((), ["smollm2-135m", "bedrock-smollm2-135m"]),
+        ((), ["smollm2-135m", "smollm2-135m-embeddings", "bedrock-smollm2-135m"]),
         (("smollm2-135m", "of-another-stage"), ["smollm2-135m"]),
         (("of-another-stage",), []),
     ],

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat.providers.accepted import AcceptedStream, estimate_prompt_tokens
 from chat.providers.base import (
-    AcceptedStream,
     Call,
     Event,
     Finish,
@@ -21,7 +21,6 @@ from chat.providers.base import (
     ToolArguments,
     ToolStart,
     Usage,
-    estimate_prompt_tokens,
 )
 
 CALL = Call("m", ({"role": "user", "content": "canary-" + "x" * 33},), 10, stop=("canary",), user="canary")

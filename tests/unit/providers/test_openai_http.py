@@ -23,7 +23,6 @@ from chat.providers.base import (
     Rejection,
     Text,
     ToolArguments,
-    ToolStart,
     Usage,
 )
 from tests.support.campaign import examples
@@ -117,30 +116,6 @@ def test_one_connection_serves_several_answers(stub: Stub) -> None:
     for _ in range(3):
         assert [*provider.open(CALL, timeout=10)][:2] == [Text("a"), Finish("stop")]
     assert len({request.port for request in stub.requests}) == 1
-
-
-def test_tool_calls_are_numbered_from_zero_and_started_once(stub: Stub) -> None:
-    def tool(index: int, arguments: str, **more: Any) -> dict[str, Any]:
-        return {"index": index, "function": {"name": more.pop("name", "again"), "arguments": arguments}, **more}
-
-    events = events_of(
-        stub,
-        chunk({"role": "assistant", "content": None, "tool_calls": [tool(1, "", id="call_a", name="f")]}),
-        chunk({"tool_calls": [tool(1, '{"x"', id="call_a")]}),
-        chunk({"tool_calls": [tool(1, ":1}"), tool(4, "{}", id="call_b", name="g")]}),
-        chunk({}, "tool_calls"),
-        chunk(None, usage={"prompt_tokens": 9, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}),
-        b"data: [DONE]\n\n",
-    )
-    assert events == [
-        ToolStart(0, "call_a", "f"),
-        ToolArguments(0, '{"x"'),
-        ToolArguments(0, ":1}"),
-        ToolStart(1, "call_b", "g"),
-        ToolArguments(1, "{}"),
-        Finish("tool_calls"),
-        Usage(9, 5, 4),
-    ]
 
 
 def test_tool_calls_without_index_are_told_apart_by_their_ids(stub: Stub) -> None:

@@ -140,6 +140,7 @@ def test_a_secret_that_cannot_be_read_now_may_be_later(stub: Stub) -> None:
         (Reply(200, body=b"<html>a log-in page</html>", headers={"content-type": "text/html"}), ProviderMisconfigured),
         *[(refusal(status), ProviderUnavailable) for status in (408, 409, 424, 429, 500, 503, 529)],
         (Reply(503, body=b"not JSON"), ProviderUnavailable),
+        (Reply(500, body=b'{"error":{"message":"input (5001 tokens) is too large to process."}}'), ProviderRejected),
         *[(refusal(status), ProviderRejected) for status in (400, 413, 422)],
     ],
 )
