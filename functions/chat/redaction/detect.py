@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from chat.redaction.numbers import ibans, numbers
+from chat.redaction.checks import ibans
+from chat.redaction.numbers import numbers
 
 
 class Found(NamedTuple):
@@ -41,6 +42,7 @@ _WORD = "[0-9A-Za-z\u00aa-\u2e7f]"
 
 _AT = re.compile(r"@|＠|%40|\\u0040|&#64;")
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}+\.){1,10}[^\W\d_]{2,63}+")
+_QUOTED = re.compile(r"[^\n:,{}\[\]]{1,64}")
 _LOCAL = frozenset("._%+-'~&!#$*")
 _LONGEST_LOCAL = 64
 
@@ -64,6 +66,9 @@ _TOKENS = re.compile(
 )
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,60}-----)?+"
+)
+_AUTHORIZED = re.compile(
+    r"(?i)authorization[\"']?[ \t]{0,3}+[:=][ \t]{0,3}+[\"']?(?:[a-z]{1,16}+[ \t]{1,3}+)?([^\s\"'`,;<>]{6,512}+)"
 )
 _USERINFO = re.compile(
     r"(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{1,20}+://([^\s/?#@:\"'<>]{0,256}+:[^\s/?#@\"'<>]{1,256}+)@"
@@ -121,12 +126,17 @@ def _whole(literal: str) -> str:
 
 
 def _emails(text: str) -> Iterator[Found]:
-    """RFC 5321 and 6531, unquoted. From each `@` backwards at most 64 characters, so the time is linear."""
+    """RFC 5321 and 6531. From each `@` backwards at most 64 characters, so the time is linear."""
     for mark in _AT.finditer(text):
         domain = _DOMAIN.match(text, mark.end())
         if domain is None:
             continue
         start, floor = mark.start(), max(0, mark.start() - _LONGEST_LOCAL)
+        if text[start - 1 : start] == '"':  # "jane doe"@…; in JSON it opens a string instead
+            opened = text.rfind('"', floor, start - 1)
+            if opened >= 0 and _QUOTED.fullmatch(text, opened + 1, start - 1):
+                yield Found(opened, domain.end(), "email")
+            continue
         while start > floor and (text[start - 1].isalnum() or text[start - 1] in _LOCAL):
             start -= 1
         while start < mark.start() and not text[start].isalnum() and text[start] not in "_+":
@@ -153,7 +163,7 @@ def _addresses(text: str) -> Iterator[Found]:
                 yield Found(match.start(), match.start() + len(said), "ip")
 
 
-_ASSIGNMENTS = ("passw", "passphrase", "pwd", "secret", "key", "token", "bearer", "basic")
+_ASSIGNMENTS = ("passw", "passphrase", "pwd", "secret", "key", "token", "bearer", "basic", "authorization")
 """Without one of these in it a text need not be searched for what they name, which takes most of the time."""
 
 
@@ -163,6 +173,6 @@ def _credentials(text: str) -> Iterator[Found]:
         for match in pattern.finditer(text):
             yield Found(*match.span(), "credential")
     assigned = any(word in lowered for word in _ASSIGNMENTS)
-    for pattern in (_USERINFO, _ASSIGNED) if assigned else (_USERINFO,):
+    for pattern in (_USERINFO, _AUTHORIZED, _ASSIGNED) if assigned else (_USERINFO,):
         for match in pattern.finditer(text):
             yield Found(*match.span(1), "credential", told=True)

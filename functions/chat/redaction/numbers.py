@@ -1,4 +1,4 @@
-"""Numbers with a check digit or a form of their own: payment cards, IBANs, national identification numbers, phones.
+"""Numbers with a check digit or a form of their own: payment cards, national identification numbers, phones.
 
 The checks are python-stdnum's. A text is cut into runs of digit groups once ("4111 1111 1111 1111" is one run of four);
 each few neighbouring groups are then asked what they could be, by how many digits they have. Dates, prices and counts
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator
-from functools import cache
-from importlib import import_module
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from chat.redaction.checks import valid
+
 _MOST_GROUPS, _MOST_DIGITS, _FEWEST_DIGITS = 8, 19, 6
-_RUN = re.compile(r"\(?\+?\(?\d++(?:[ \u00a0\u202f.\-/()\u2010\u2011\u2013]{1,3}+\d++)*+")
+_RUN = re.compile(r"\(?\+?\(?\d++(?:[ \u00a0\u202f.\-/()_\u2010\u2011\u2013]{1,3}+\d++)*+")
 _GROUP = re.compile(r"\d++")
 _BEFORE = 40
 
@@ -42,7 +42,7 @@ def numbers(text: str, kinds: Collection[str]) -> Iterator[tuple[int, int, str, 
     if "national_id" in kinds:
         for pattern, names in _LETTERED:
             for match in pattern.finditer(text):
-                if not names or any(_valid(name, match[0]) for name in names):
+                if not names or any(valid(name, match[0]) for name in names):
                     yield match.start(), match.end(), "national_id", False
 
 
@@ -69,7 +69,7 @@ def _in_run(
                 continue
             card = total >= 13 and run[at] in "23456" and "card" in kinds
             national = shape in _BY_SHAPE and "national_id" in kinds
-            formed = (run[at] == "0" and 9 <= total <= 17) or shape in _AMERICAN
+            formed = (run[at] == "0" and 9 <= total <= 17) or shape in _AMERICAN or shape in _FORMS
             phone = (formed or ((told or signed) and total <= 15)) and "phone" in kinds
             if card or national or phone:
                 gaps = tuple(text[groups[i][1] : groups[i + 1][0]] for i in range(first, last))
@@ -119,7 +119,7 @@ _NETWORKS = re.compile(
 
 
 def _is_card(window: _Window) -> bool:
-    return len(window.shape) <= 6 and _NETWORKS.fullmatch(window.digits) is not None and _valid("luhn", window.digits)
+    return len(window.shape) <= 6 and _NETWORKS.fullmatch(window.digits) is not None and valid("luhn", window.digits)
 
 
 class _National(NamedTuple):
@@ -175,7 +175,7 @@ def _national(text: str, window: _Window) -> bool | None:
         return True
     for national in _BY_SHAPE[window.shape]:
         said = national.words is None or national.words.search(_said_before(text, window.start))
-        if said and _valid(national.module, national.written(window.digits)):
+        if said and valid(national.module, national.written(window.digits)):
             return national.words is not None
     return None
 
@@ -188,7 +188,29 @@ _CALLS = (
 )  # fmt: skip
 _CALL = _words(*_CALLS)
 _AMERICAN = frozenset({(3, 3, 4), (1, 3, 3, 4)})
-_GAPS = frozenset((" ", ".", "-", "/", "(", ")", ") ", " (", ")-", "\u00a0", "\u202f", "\u2010", "\u2011", "\u2013"))
+_FORMS = {(3, 4, 4): "1", (1, 3, 3, 2, 2): "78", (1, 3, 3, 4): "78"}
+"""How mobile numbers of China and numbers of Russia are cut, and their first digit."""
+_GAPS = frozenset(
+    (
+        " ",
+        "  ",
+        " - ",
+        " \u2013 ",
+        ".",
+        "-",
+        "/",
+        "(",
+        ")",
+        ") ",
+        " (",
+        ")-",
+        "\u00a0",
+        "\u202f",
+        "\u2010",
+        "\u2011",
+        "\u2013",
+    )
+)
 _YEAR = re.compile(r"^(?:19|20)|(?:19|20)\d\d$")
 
 
@@ -201,7 +223,8 @@ def _phone(text: str, window: _Window, called: bool) -> bool | None:
         return False if 8 <= count <= 15 else None
     abroad = digits.startswith("00") and digits[2] != "0" and 11 <= count <= 17
     american = shape in _AMERICAN and digits[-10] in "23456789" and digits[-7] in "23456789"
-    if abroad or american or (digits[0] == "0" and 9 <= count <= 12 and 2 <= shape[0] <= 6 and _trunk(window)):
+    formed = american or digits[0] in _FORMS.get(shape, ())
+    if abroad or formed or (digits[0] == "0" and 9 <= count <= 12 and 2 <= shape[0] <= 6 and _trunk(window)):
         return False
     return True if called and 6 <= count <= 15 and not (count <= 8 and _YEAR.search(digits) and 4 in shape) else None
 
@@ -237,47 +260,3 @@ _LETTERED: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
         (r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]", ()),  # the UK's National Insurance
     )
 )  # fmt: skip
-
-# IBAN: ISO 13616. The country says how long it is, the check digits are ISO 7064's.
-_IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{2}\d{2}(?=[ \u00a0\-]?[0-9A-Za-z])", re.ASCII)
-_LONGEST_IBAN = 34
-
-
-def ibans(text: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each."""
-    for match in _IBAN.finditer(text):
-        length = _iban_length(match[0][:2].upper())
-        if not length:
-            continue
-        end, letters = match.end(), [*match[0]]
-        while end < len(text) and len(letters) < length:
-            letter = text[end]
-            if letter.isascii() and letter.isalnum():
-                letters.append(letter)
-            elif letter not in " -\u00a0" or not text[end - 1].isalnum():
-                break
-            end += 1
-        if len(letters) == length and _valid("iban", "".join(letters)):
-            yield match.start(), end
-
-
-@cache
-def _iban_length(country: str) -> int:
-    """Characters of an IBAN of the country, 0 where it has none."""
-    from stdnum import numdb
-
-    entry = dict(numdb.get("iban").info(country)).get(country, {})
-    parts = re.findall(r"(\d+)!", str(entry.get("bban", "")))
-    return 4 + sum(map(int, parts)) if parts else 0
-
-
-@cache
-def _check(name: str) -> Callable[[str], bool]:
-    module = import_module("stdnum." + name)
-    check: Callable[[str], bool] = module.is_valid
-    return check
-
-
-def _valid(name: str, number: str) -> bool:
-    """Whether python-stdnum's module of that name believes the number."""
-    return bool(_check(name)(number))

@@ -37,6 +37,8 @@ class Placeholders:
                 self._above[match[1]] = max(self._above.get(match[1], 0), int(match[2]))
             self._found[text] = found = detector.find(text)
             self._told.update({text[each.start : each.end]: each.kind for each in found if each.told})
+            if len(self._told) > MOST_VALUES:
+                raise TooManyValues
         self._least = above
 
     def hide(self, text: str) -> str:

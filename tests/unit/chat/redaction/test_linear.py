@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.redaction import detect, numbers, placeholders
+from chat.redaction import checks, detect, numbers, placeholders
 from chat.redaction.detect import Detector
 from chatapi.redaction import KINDS
 
@@ -82,7 +82,7 @@ def ways(parsed: Any) -> int:
 
 
 def test_no_pattern_repeats_without_bounds_and_gives_back() -> None:
-    found = [pattern for module in (detect, numbers, placeholders) for pattern in patterns(module)]
+    found = [pattern for module in (checks, detect, numbers, placeholders) for pattern in patterns(module)]
     assert len(found) > 20
     for pattern in found:
         assert ways(re._parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)) <= 100_000, pattern.pattern[:60]  # type: ignore[attr-defined]

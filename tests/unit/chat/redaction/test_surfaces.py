@@ -88,6 +88,22 @@ def test_an_image_in_a_response_is_refused_by_the_name_of_that_surface() -> None
     assert world.provider.calls == []
 
 
+def test_a_response_in_a_conversation_leaves_placeholders_in_it() -> None:
+    world = World()
+    world.provider.add(answer("Hello <EMAIL_1>"), answer("<EMAIL_1>, <EMAIL_2>"))
+    conversation = whole(world.call("POST", "/v1/conversations", {}))["id"]
+    for said, answered in ((MAIL, f"Hello {MAIL}"), ("b@x.de", "<EMAIL_1>, b@x.de")):
+        made = whole(world.respond(input=f"I am {said}", conversation=conversation, data_handling=ON))
+        assert made["output"][0]["content"][0]["text"] == answered
+    kept = whole(world.call("GET", "/v1/conversations/{id}/items", id=conversation, query={"order": "asc"}))["data"]
+    assert [item["content"][0]["text"] for item in kept] == [
+        "I am <EMAIL_1>",
+        "Hello <EMAIL_1>",
+        "I am <EMAIL_2>",
+        "<EMAIL_1>, <EMAIL_2>",
+    ]
+
+
 def test_items_that_are_put_into_a_conversation_are_redacted_where_the_project_demands_it() -> None:
     world = World(redact="email")
     items = [{"role": "user", "content": f"I am {MAIL}"}]
