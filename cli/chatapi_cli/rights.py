@@ -1,5 +1,5 @@
-"""`chatapi requests pause|continue|extend|deny` and `chatapi holds add|list|release`: what the data protection officer
-decides about data-rights requests."""
+"""`chatapi requests pause|continue|extend|deny|restrict|lift` and `chatapi holds add|list|release`: what the data
+protection officer decides about data-rights requests."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 
 from chatapi.catalogue import read_policy
 from chatapi.errors import Conflict, NotFound
+from chatapi.ids import request_id
 from chatapi.store.cases import Case, Cases, NotAllowed
 from chatapi.store.holds import HoldError, Holds, announce
 from chatapi.store.keys import HELD, open_pk
@@ -33,6 +34,8 @@ def add_rights(app: typer.Typer, requests_app: typer.Typer) -> None:
     requests_app.command("continue")(go_on)
     requests_app.command("extend")(extend)
     requests_app.command("deny")(deny)
+    requests_app.command("restrict")(restrict)
+    requests_app.command("lift")(lift)
 
 
 def _decided(stack: str | None, project: str, request: str, act: Callable[[Cases, Case], Case]) -> Target:
@@ -79,6 +82,25 @@ def deny(
     """Refuse a request for a reason that its subject is told, with the way to complain (GDPR Art. 12(4))."""
     _known(reason, "denials")
     _decided(stack, project, request, lambda cases, case: cases.deny(case, reason, time.time()))
+
+
+def restrict(project: Project, user: User = None, owner: Owner = False, stack: Stack = None) -> None:
+    """Keep what is stored of a subject and use none of it, until it is lifted (GDPR Art. 18)."""
+    _restriction(project, user, owner, stack, restricted=True)
+
+
+def lift(project: Project, user: User = None, owner: Owner = False, stack: Stack = None) -> None:
+    """Lift a restriction. Tell the subject before (GDPR Art. 18(3)); the request is in the subject's own list."""
+    _restriction(project, user, owner, stack, restricted=False)
+
+
+def _restriction(project: str, user: str | None, owner: bool, stack: str | None, *, restricted: bool) -> None:
+    target, now = find(stack), time.time()
+    subject, slot = _subject(target, project, user, owner), "on" if restricted else "off"
+    facts = {"restricted": restricted, "by": "operator"}
+    case = target.cases().create(project, request_id(), "restriction", subject, now, target=slot, **facts)
+    begin(target, case)
+    typer.echo(json.dumps({"request": case.id, "status": case.status, "restricted": restricted}))
 
 
 def _known(reason: str, table: str) -> None:

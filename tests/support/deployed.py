@@ -208,9 +208,17 @@ def sign_digest(self: ECDSAPrivateKey, message: bytes, signing_algorithm: str) -
 
 def erase(request: str, project: str) -> None:
     """Run the workflow's tasks in the order of the state machine's path of success."""
-    from privacy.tasks.handler import handler
+    _drive("erasure", "privacy.tasks.handler", request, project)
 
-    definition = json.loads((ROOT / "statemachines" / "erasure.asl.json").read_text())
+
+def change(request: str, project: str) -> None:
+    """The same of the workflow of changes."""
+    _drive("changes", "privacy.changes.handler", request, project)
+
+
+def _drive(workflow: str, module: str, request: str, project: str) -> None:
+    handler = importlib.import_module(module).handler
+    definition = json.loads((ROOT / "statemachines" / f"{workflow}.asl.json").read_text())
     name = definition["StartAt"]
     while name:
         state = definition["States"][name]

@@ -101,7 +101,10 @@ def test_the_pages_that_strangers_reach_are_throttled() -> None:
     (stage,) = of_type("AWS::ApiGateway::Stage").values()
     limits = {(s["ResourcePath"], s["HttpMethod"]): s["ThrottlingRateLimit"] for s in stage["MethodSettings"]}
     portal = {("/~1portal~1{page+}", "POST"): 20, ("/~1portal~1{page+}", "GET"): 100, ("/~1portal", "GET"): 50}
-    assert limits == portal | {("/~1docs", "GET"): 50, ("/~1docs~1{file}", "GET"): 50}
+    one, agent = "/~1v1~1data-rights-request~1{id}", "/~1v1~1agent~1{id}"
+    agents = {("/~1v1~1data-rights-request", "POST"): 20, (one, "GET"): 50, (one, "DELETE"): 20}
+    agents |= {(agent, "POST"): 5, (agent, "GET"): 20}
+    assert limits == portal | agents | {("/~1docs", "GET"): 50, ("/~1docs~1{file}", "GET"): 50}
 
 
 def test_every_gateway_response_has_openais_shape() -> None:

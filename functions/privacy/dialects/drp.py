@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chatapi.clock import Clock
-from chatapi.errors import BadRequest, Forbidden, NotFound, RequestTooLarge
+from chatapi.errors import BadRequest, Forbidden, NotFound, RateLimited, RequestTooLarge
 from chatapi.ids import request_id
 from chatapi.outbound import BadUrl, Outbound
 from chatapi.store.agents import Agent, Agents
@@ -43,6 +43,8 @@ from privacy.intake.service import ANSWERED, INTAKE
 
 PREFIX = "/v1/data-rights-request"
 MAX_MESSAGE = 16 * 1024
+MAX_AN_HOUR = 600
+"""Calls of one agent. Strangers, who have no token, are throttled together by API Gateway."""
 MAX_WINDOW = 3600
 """How far apart issued-at and expires-at may be, in seconds; the protocol recommends ten minutes."""
 EXERCISES = {
@@ -91,8 +93,9 @@ class Drp:
             raise Forbidden
         try:
             message, _ = self._open(agent, raw)
+            self._counted(agent)
             return {"agent-id": agent.id, "token": self._agents.issue(agent, _time(message["issued-at"]))}
-        except (BadRequest, NotFound, RequestTooLarge):
+        except (BadRequest, NotFound, RateLimited, RequestTooLarge):
             raise Forbidden from None
 
     def agent(self, agent_id: str, authorization: str | None) -> dict[str, str]:
@@ -170,6 +173,12 @@ class Drp:
         agent = self._agents.by_token(token) if scheme.lower() == "bearer" and len(token) <= 200 else None
         if agent is None:
             raise Forbidden("The token is none, or was replaced: set one up with POST /v1/agent/{agent-id}.")
+        return self._counted(agent)
+
+    def _counted(self, agent: Agent) -> Agent:
+        """The agent, whom its token or signature has proved: a stranger cannot use up what is another's."""
+        if self._agents.count(agent, self._clock.now()) > MAX_AN_HOUR:
+            raise RateLimited(headers={"retry-after": "3600"})
         return agent
 
     def _own(self, agent: Agent, external: str) -> Binding:

@@ -61,6 +61,16 @@ def test_an_extension_and_a_denial_carry_known_reasons_once(target: Target) -> N
     assert run("requests", "deny", PROJECT, "dsr_" + "9" * 24, "--reason", "excessive")[0] == 1
 
 
+def test_a_restriction_and_its_end_are_requests_of_the_subject(target: Target) -> None:
+    for command, restricted in (("restrict", True), ("lift", False)):
+        code, made = run("requests", command, PROJECT, "--user", "-", stdin="x\n")
+        assert (code, made["restricted"], made["status"]) == (0, restricted, "received")
+        case = target.cases().get(PROJECT, made["request"])
+        assert (case.type, case.subject, case.get("restricted")) == ("restriction", "sub_x", restricted)
+    assert len(target.started) == 2
+    assert run("requests", "lift", PROJECT)[0] == 1
+
+
 def test_a_hold_is_added_listed_and_released_and_its_case_goes_on(target: Target) -> None:
     made = ("holds", "add", PROJECT, "--basis", "tax law", "--by", "dpo", "--days", "9")
     code, hold = run(*made, "--user", "-", "--kind", "day", stdin="x\n")

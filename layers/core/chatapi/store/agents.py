@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from chatapi.errors import NotFound
 from chatapi.ids import random62
 from chatapi.store.items import Change, Collision, Table
+from chatapi.store.keys import asked_pk
 
 _PK = "a#agents"
+_HOUR = 3600
 _ID = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _TOKEN = re.compile(r"([A-Z][A-Z0-9_]{0,63})\.[0-9A-Za-z]{43}")
 
@@ -82,6 +84,12 @@ class Agents:
         named = _TOKEN.fullmatch(token)
         agent = self.get(named[1]) if named else None
         return agent if agent and hmac.compare_digest(agent.token, _hash(token)) else None
+
+    def count(self, agent: Agent, now: float) -> int:
+        """Count one more call of an agent; how many this hour. One update: of many at once none goes uncounted."""
+        hour = int(now) - int(now) % _HOUR
+        change = Change(put={"kind": "asking", "ttl": hour + 2 * _HOUR}, add={"n": 1})
+        return int(self._table.update(asked_pk("agent." + agent.id), str(hour), change)["n"])
 
     def issue(self, agent: Agent, issued: int) -> str:
         """A new token. `issued` is the time in the agent's signed message, which must be later than the last one's:

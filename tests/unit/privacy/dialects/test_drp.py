@@ -17,7 +17,7 @@ from chatapi.clock import iso
 from chatapi.outbound import Outbound
 from chatapi.store.agents import Agents, BadAgent
 from privacy.dialects.bindings import Binding, Bindings
-from privacy.dialects.drp import PREFIX, Drp
+from privacy.dialects.drp import MAX_AN_HOUR, PREFIX, Drp
 from privacy.dialects.following import Ports, follow
 from privacy.handler import handler
 from privacy.intake.service import ANSWERED, INTAKE
@@ -108,6 +108,23 @@ def test_a_message_that_was_overheard_sets_up_no_second_token(network: Network) 
     assert network.call("POST", f"/v1/agent/{OTHER}", message) == (403, None)
     assert network.call("POST", "/v1/agent/NOBODY", message) == (403, None)
     assert network.call("POST", "/v1/agent/x'; --", message) == (403, None)
+
+
+def test_an_agent_has_so_many_calls_an_hour_and_no_other_or_stranger_uses_them_up(network: Network) -> None:
+    # given that strangers and another agent have called in its name
+    network.world.clock.advance(3600 - network.world.clock.now() % 3600 + 1)
+    for token in (None, AGENT + "." + "x" * 43, network.tokens[OTHER]):
+        assert network.call("GET", f"/v1/agent/{AGENT}", token=token)[0] == 403
+    network.call("POST", f"/v1/agent/{AGENT}", network.sign(key=OTHER))
+    # when it calls as often as it may
+    answers = [network.call("GET", f"/v1/agent/{AGENT}", token=network.tokens[AGENT])[0] for _ in range(MAX_AN_HOUR)]
+    # then the next one is too many, of whatever kind, and the next hour is another
+    assert set(answers) == {200}
+    assert network.exercise()[0] == 429
+    assert network.call("POST", f"/v1/agent/{AGENT}", network.sign()) == (403, None)
+    assert network.call("GET", f"/v1/agent/{OTHER}", token=network.tokens[OTHER])[0] == 200
+    network.world.clock.advance(3600)
+    assert network.exercise()[0] == 200
 
 
 def test_a_deletion_waits_for_the_user_and_keeps_nothing_that_was_claimed(network: Network) -> None:
