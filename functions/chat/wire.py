@@ -51,9 +51,23 @@ class DataHandling(BaseModel):
     retention: Literal["none", "history"] | None = None
     ttl_seconds: Annotated[int, Field(ge=60)] | None = None
     receipt: bool | None = None
-    gpc: bool | None = None
-    redact: bool | list[RedactedKind] | None = None
-    redact_values: Annotated[list[RedactedValue], Field(max_length=64)] | None = None
+    gpc: Annotated[
+        bool | None,
+        Field(
+            description="The end user's Global Privacy Control signal, passed on by a proxy; as the header Sec-GPC: 1."
+        ),
+    ] = None
+    redact: Annotated[
+        bool | list[RedactedKind] | None,
+        Field(
+            description="Kinds of values that no model may see, or true for all: it sees placeholders, the caller sees "
+            "the values. It adds to what project and key demand; false takes nothing away."
+        ),
+    ] = None
+    redact_values: Annotated[
+        Annotated[list[RedactedValue], Field(max_length=64)] | None,
+        Field(description="Further values that no model may see, for example names."),
+    ] = None
 
 
 class ChatRequest(BaseModel):
