@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.caches import salted
 from chat.capabilities import chosen
+from chat.custom_tools import as_function, as_functions, name_of
 from chat.providers.base import Call
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def call_of(request: ChatRequest, model: Model, *, user: str, cache_key: str) ->
         extra["service_tier"] = request.service_tier
     if tools and request.parallel_tool_calls is not None and "parallel_tool_calls" in model.capabilities:
         extra["parallel_tool_calls"] = request.parallel_tool_calls
-    messages = tuple(dict(message) for message in request.messages)
+    messages = tuple(as_functions(message) for message in request.messages)
     return Call(
         model=model.upstream,
         messages=salted(messages, cache_key) if model.cache == "salt" else messages,
@@ -70,9 +71,11 @@ def call_of(request: ChatRequest, model: Model, *, user: str, cache_key: str) ->
 
 def _tools(request: ChatRequest) -> tuple[tuple[dict[str, Any], ...] | None, str | dict[str, Any] | None]:
     """Tools and choice. `allowed_tools` becomes fewer tools and their mode, which every provider understands."""
-    tools: tuple[dict[str, Any], ...] | None = tuple(dict(tool) for tool in request.tools) if request.tools else None
+    tools = tuple(as_function(tool) for tool in request.tools) if request.tools else None
     choice: Any = request.tool_choice
     if tools and isinstance(choice, dict) and "allowed_tools" in choice:
         allowed = chosen(choice)
-        return tuple(tool for tool in tools if tool["function"]["name"] in allowed), choice["allowed_tools"]["mode"]
+        return tuple(tool for tool in tools if name_of(tool) in allowed), choice["allowed_tools"]["mode"]
+    if isinstance(choice, dict) and choice["type"] == "custom":
+        choice = {"type": "function", "function": choice["custom"]}
     return tools, (None if tools is None else choice)

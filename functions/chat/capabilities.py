@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from chat.custom_tools import name_of
 from chatapi.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ def check(request: ChatRequest, can: frozenset[str]) -> None:
     for capability, param in _needs(request):
         if capability not in can:
             raise unsupported(param)
+
+
+def check_stream(request: ChatRequest) -> None:
+    """BadRequest for custom tools in a stream of chat completions: OpenAI's types have no event for their calls, so
+    clients could not read them. A response streams them."""
+    for index, tool in enumerate(request.tools or ()):
+        if request.stream and tool["type"] == "custom":
+            raise unsupported(f"tools[{index}].type")
 
 
 def unsupported(param: str) -> BadRequest:
@@ -104,7 +113,11 @@ def _tools(request: ChatRequest) -> Iterator[tuple[str, str]]:
     if request.parallel_tool_calls is False:
         yield "parallel_tool_calls", "parallel_tool_calls"
     for index, tool in enumerate(request.tools or ()):
-        if tool["function"].get("strict"):
+        if tool["type"] == "custom":
+            form = tool["custom"].get("format")
+            if form is not None and form["type"] == "grammar":
+                yield "", f"tools[{index}].custom.format"
+        elif tool["function"].get("strict"):
             yield "strict_tools", f"tools[{index}].function.strict"
 
 
@@ -112,7 +125,7 @@ def _check_choice(request: ChatRequest) -> None:
     choice: Any = request.tool_choice
     if choice in (None, "none", "auto"):
         return
-    offered = {tool["function"]["name"] for tool in request.tools or ()}
+    offered = {name_of(tool) for tool in request.tools or ()}
     if not offered or not chosen(choice) <= offered:
         raise BadRequest("tool_choice is of the tools on offer.", code="invalid_value", param="tool_choice")
 
@@ -121,9 +134,9 @@ def chosen(choice: Any) -> set[str]:
     """The names in a `tool_choice`."""
     if not isinstance(choice, dict):
         return set()
-    if "function" in choice:
-        return {choice["function"]["name"]}
-    return {tool["function"]["name"] for tool in choice["allowed_tools"]["tools"]}
+    if choice["type"] != "allowed_tools":
+        return {name_of(choice)}
+    return {name_of(tool) for tool in choice["allowed_tools"]["tools"]}
 
 
 def _mode(choice: dict[str, Any]) -> str:

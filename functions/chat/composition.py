@@ -103,14 +103,16 @@ def compose() -> Services:
     def surface() -> Surface:
         from chat.responses.routes import Surface
 
-        return Surface.over(chat, Records(records, vault, marks, clock), vault, clock)
+        return Surface.over(chat, Records(records, vault, marks, clock), vault, replays, clock)
+
+    replays = Replays(records, pepper_of, clock)
 
     return Services(
         registry,
         chat,
         StoredChats(completions, tags),
         lambda verdict: Account(dynamodb, projects, verdict, once, allowances),
-        IdempotentChat(chat, Replays(records, pepper_of, clock), completions),
+        IdempotentChat(chat, replays, completions),
         surface,
     )
 

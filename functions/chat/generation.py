@@ -59,14 +59,17 @@ class Transcript:
                 self._more(self.refusal, text)
             case Reasoning():
                 self.pieces += 1
+            case ToolStart(index, call_id, name, custom=True):
+                self.pieces += 1
+                self.tools[index] = {"id": call_id, "type": "custom", "custom": {"name": name, "input": ""}}
             case ToolStart(index, call_id, name):
                 self.pieces += 1
                 self.tools[index] = {"id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
             case ToolArguments(index, fragment):
                 self.pieces += 1
-                function = self.tools[index]["function"]  # KeyError for a call that has not begun
+                call = self.tools[index]  # KeyError for a call that has not begun
                 if self.remembers:
-                    function["arguments"] += fragment
+                    call[call["type"]]["input" if call["type"] == "custom" else "arguments"] += fragment
 
     def _more(self, of: list[str], text: str) -> None:
         self.pieces += 1

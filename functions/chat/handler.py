@@ -88,7 +88,7 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
     if (method, resource) == ("POST", "/v1/chat/completions"):
         body = _body(event)
         timeout = _left(context)
-        key = next((v for name, v in (event.get("headers") or {}).items() if name.lower() == "idempotency-key"), None)
+        key = _idempotency_key(event)
         if key is None:
             answer = services.chat.create(parse(body), len(body), verdict, account, timeout)
         else:
@@ -104,7 +104,7 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
     if resource.startswith(("/v1/responses", "/v1/conversations")):
         from chat.responses.routes import Asked
 
-        asked = Asked(method, resource, path, query, lambda: _body(event), _left(context))
+        asked = Asked(method, resource, path, query, lambda: _body(event), _left(context), _idempotency_key(event))
         return services.surface().answer(asked, verdict, account)
     wanted = path.get("id", "")
     project, stored = verdict.project, services.stored
@@ -127,6 +127,10 @@ def _route(event: dict[str, Any], context: Context, services: Services, verdict:
         raise NotFound
     receipt = {HEADER: FROM_STORE} if resource.startswith("/v1/chat/") and method != "DELETE" else {}
     return receipt, iter([compact(read())])
+
+
+def _idempotency_key(event: dict[str, Any]) -> str | None:
+    return next((v for name, v in (event.get("headers") or {}).items() if name.lower() == "idempotency-key"), None)
 
 
 def _left(context: Context) -> float:

@@ -1,11 +1,12 @@
-"""Idempotency-Key on POST /v1/chat/completions: a request that is sent twice is generated once.
+"""Idempotency-Key on POST /v1/chat/completions and /v1/responses: a request that is sent twice is generated once.
 
     claim ─▶ nobody has it: ours, until a deadline ─▶ … generated, settled ─▶ stored? keep its id : release the key
           └▶ the same body: in flight 409, or the stored completion again
           └▶ another body: 409
 
-What is replayed is the stored completion itself, sealed under its subject's key; nothing is kept a second time. Where
-nothing is stored (the default), nothing is replayed, and the lock alone protects while the first request is under way.
+What is replayed is the stored completion or response itself, sealed under its subject's key; nothing is kept a second
+time. Where nothing is stored (the default), nothing is replayed, and the lock alone protects while the first request is
+under way.
 
 A key belongs to the data subject of its request: the row lies in the subject's partition, so an erasure takes it, and
 neither the key nor a digest of the body says anything outside of it.
@@ -50,12 +51,15 @@ class Replays:
         self._pepper_of = pepper_of
         self._clock = clock
 
-    def claim(self, project: str, subject: str, key: str, body: bytes, timeout: float) -> Claim:
-        """Take the key for `timeout` seconds. BadRequest where it is none, Conflict where somebody else has it."""
+    def claim(
+        self, project: str, subject: str, key: str, body: bytes, timeout: float, *, surface: str = "body"
+    ) -> Claim:
+        """Take the key for `timeout` seconds; `surface` tells apart what the body is of. BadRequest where it is none,
+        Conflict where somebody else has it."""
         if not (0 < len(key) <= LONGEST and key.isascii() and key.isprintable()):
             raise BadRequest("Idempotency-Key is 1 to 255 printable characters.", code="invalid_idempotency_key")
         secret = hmac.digest(self._pepper_of(project), lp("chatapi/idempotency/v1", subject), "sha256")
-        digest = hmac.digest(secret, lp("body", body), "sha256")
+        digest = hmac.digest(secret, lp(surface, body), "sha256")
         sk = idempotency_sk(hmac.digest(secret, lp("key", key), "sha256")[:16].hex())
         claim = Claim(subject_pk(project, subject, UNDATED), sk, project, lambda: self.end(claim))
         now = int(self._clock.now())

@@ -12,6 +12,7 @@ from chat import answers, capabilities, receipts, sse
 from chat.accounting import Account
 from chat.calling import call_of
 from chat.choices import Choices
+from chat.custom_tools import CustomCalls, name_of
 from chat.disclosures import Asked, Disclosures
 from chat.generation import Body, Generation, Transcript
 from chat.models import Model, Registry
@@ -120,6 +121,7 @@ class Chat:
             if claim is not None and at.expires is not None:
                 claim.kept = head["id"], at.expires
 
+        capabilities.check_stream(request)
         ended = claim.end if claim else None
         started = self.start(request, size, caller, account, timeout, keep=keep, ended=ended)
         now, generation, headers = started.now, started.generation, started.receipt
@@ -230,6 +232,10 @@ class Chat:
 
         return self._optional().ask(asked.caller, asked.subject, sample_until(asked, kind, ceiling))
 
+    def model(self, name: str, caller: Verdict) -> Model:
+        """The model as the caller's key may see it. ModelNotFound."""
+        return self._registry.get(name, caller.models)
+
     def subject(self, project: str, user: str | None, safety_identifier: str | None, heir: str | None = None) -> str:
         """The data subject: the end user that the request names, else the heir, else the project's owner."""
         named = safety_identifier or user
@@ -264,7 +270,9 @@ class Chat:
         cached = asked.model.cache != "off"
         cache_key = self._subject_of(project, "cache", request.prompt_cache_key or "") if cached else ""
         call = call_of(request, asked.model, user=asked.subject, cache_key=cache_key)
-        return self._providers(asked.model).open(call, timeout=remaining)
+        stream = self._providers(asked.model).open(call, timeout=remaining)
+        custom = {name_of(tool) for tool in request.tools or () if tool["type"] == "custom"}
+        return CustomCalls(stream, custom) if custom else stream
 
     def _keep(self, at: Started, head: dict[str, Any], request: ChatRequest, caller: Verdict) -> None:
         assert at.handle

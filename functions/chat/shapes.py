@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_config
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, with_config
 from typing_extensions import TypedDict
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -61,11 +61,37 @@ class FunctionCall(TypedDict):
 
 
 class ToolCall(TypedDict):
-    """A tool call that the assistant made."""
+    """A call of a function that the assistant made."""
 
     id: str
     type: Literal["function"]
     function: FunctionCall
+
+
+class CustomInput(TypedDict):
+    """The call of a custom tool: its name, and a text."""
+
+    name: str
+    input: str
+
+
+class CustomToolCall(TypedDict):
+    """A call of a custom tool that the assistant made."""
+
+    id: str
+    type: Literal["custom"]
+    custom: CustomInput
+
+
+def is_custom(value: Any) -> str:
+    """The tag of a union of functions and custom tools: what is neither is refused by its type, as a function. In
+    brackets, so that in an error's location it is not taken for the name of a field."""
+    return "<custom>" if isinstance(value, dict) and value.get("type") == "custom" else "<function>"
+
+
+Call = Annotated[
+    Annotated[ToolCall, Tag("<function>")] | Annotated[CustomToolCall, Tag("<custom>")], Discriminator(is_custom)
+]
 
 
 class Message(TypedDict):
@@ -77,7 +103,7 @@ class Message(TypedDict):
         str | Annotated[list[Annotated[Part, AfterValidator(_self_contained)]], Field(fail_fast=True)] | None
     ]
     name: NotRequired[str]
-    tool_calls: NotRequired[Annotated[list[ToolCall], Field(fail_fast=True)]]
+    tool_calls: NotRequired[Annotated[list[Call], Field(fail_fast=True)]]
     tool_call_id: NotRequired[str]
     refusal: NotRequired[str | None]
 
@@ -91,11 +117,38 @@ class Function(TypedDict):
     strict: NotRequired[bool | None]
 
 
-class Tool(TypedDict):
-    """A tool on offer. Functions alone: no provider here takes custom tools, so those are refused by their type."""
+class FunctionTool(TypedDict):
+    """A function on offer."""
 
     type: Literal["function"]
     function: Function
+
+
+class CustomFormat(TypedDict):
+    """What a custom tool's input is: any text, or what a grammar says."""
+
+    type: Literal["text", "grammar"]
+    grammar: NotRequired[Free]
+
+
+class Custom(TypedDict):
+    """A tool whose input is a text."""
+
+    name: Name
+    description: NotRequired[str | None]
+    format: NotRequired[CustomFormat | None]
+
+
+class CustomTool(TypedDict):
+    """A custom tool on offer."""
+
+    type: Literal["custom"]
+    custom: Custom
+
+
+Tool = Annotated[
+    Annotated[FunctionTool, Tag("<function>")] | Annotated[CustomTool, Tag("<custom>")], Discriminator(is_custom)
+]
 
 
 class Named(TypedDict):
@@ -111,11 +164,20 @@ class NamedTool(TypedDict):
     function: Named
 
 
+class NamedCustom(TypedDict):
+    """`tool_choice` of one custom tool; also an entry of `allowed_tools`."""
+
+    type: Literal["custom"]
+    custom: Named
+
+
 class Allowed(TypedDict):
     """The tools that the model may choose from."""
 
     mode: Literal["auto", "required"]
-    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=128)]
+    tools: Annotated[
+        list[Annotated[NamedTool | NamedCustom, Field(discriminator="type")]], Field(min_length=1, max_length=128)
+    ]
 
 
 class AllowedTools(TypedDict):

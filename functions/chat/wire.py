@@ -12,12 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chat.shapes import (
     AllowedTools,
+    Custom,
+    CustomFormat,
+    CustomInput,
+    CustomTool,
+    CustomToolCall,
     Free,
     Function,
     FunctionCall,
+    FunctionTool,
     Message,
     Metadata,
     Name,
+    NamedCustom,
     NamedTool,
     Part,
     PlainFormat,
@@ -87,7 +94,9 @@ class ChatRequest(BaseModel):
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
     tool_choice: (
-        Literal["none", "auto", "required"] | Annotated[NamedTool | AllowedTools, Field(discriminator="type")] | None
+        Literal["none", "auto", "required"]
+        | Annotated[NamedTool | NamedCustom | AllowedTools, Field(discriminator="type")]
+        | None
     ) = None
     parallel_tool_calls: bool | None = None
     response_format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
@@ -140,11 +149,15 @@ class CompletionUpdate(BaseModel):
     metadata: Metadata | None
 
 
+_CALLS = (ToolCall, FunctionCall, CustomToolCall, CustomInput)
+_TOOLS = (FunctionTool, Function, CustomTool, Custom, CustomFormat)
 _KNOWN = frozenset(
     [*ChatRequest.model_fields, *StreamOptions.model_fields, *DataHandling.model_fields]
-    + [name for shape in (Part, Message, ToolCall, FunctionCall, Tool, Function) for name in shape.__annotations__]
+    + [name for shape in (Part, Message, *_CALLS, *_TOOLS) for name in shape.__annotations__]
 )
-_FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "tool_choice", "audio", "prediction"))
+_FREE = frozenset(
+    ("metadata", "logit_bias", "parameters", "grammar", "response_format", "tool_choice", "audio", "prediction")
+)
 
 
 def parse(body: bytes | None) -> ChatRequest:

@@ -90,7 +90,7 @@ class World:
         )
         replays = Replays(records, lambda project: project_pepper(b"p" * 32, project), self.clock)
         self.idempotent = IdempotentChat(self.chat, replays, self.completions)
-        self.surface = Surface.over(self.chat, self.records, self.vault, self.clock)
+        self.surface = Surface.over(self.chat, self.records, self.vault, replays, self.clock)
         key = {"h": b"h", "e": NEVER, "s": ["chat"], "c": 1}
         limits = {"rpm": 100, "tpm": 1_000_000, "rpd": 10_000, "tpmo": 10**9, "conc": 5, "smo": 10**15}
         self.projects = FakeProjects({"pk": "p#" + PROJECT, "st": "A", "k_k1": key, **limits})
@@ -139,6 +139,7 @@ class World:
         query: dict[str, str] | None = None,
         scopes: tuple[str, ...] = ("chat", "history"),
         project: str = PROJECT,
+        key: str | None = None,
         **path: str,
     ) -> Answer:
         """Call a route of responses or conversations; one that is a chat is admitted first."""
@@ -147,12 +148,12 @@ class World:
         verdict = self.admit(len(raw)) if chat else Verdict(PROJECT, "k1", retention=self.retention, redact=self.redact)
         verdict = verdict._replace(scopes=frozenset(scopes), project=project)
         self.account = Account(self.projects, "T", verdict)
-        asked = Asked(method, resource, path, query or {}, lambda: raw, 60.0)
+        asked = Asked(method, resource, path, query or {}, lambda: raw, 60.0, key)
         return Answer(*self.surface.answer(asked, verdict, self.account))
 
-    def respond(self, **body: Any) -> Answer:
-        """Create a response."""
-        return self.call("POST", "/v1/responses", {"model": "smollm2-135m", "input": "Hi", **body})
+    def respond(self, key: str | None = None, **body: Any) -> Answer:
+        """Create a response, under an Idempotency-Key where one is given."""
+        return self.call("POST", "/v1/responses", {"model": "smollm2-135m", "input": "Hi", **body}, key=key)
 
     @property
     def item(self) -> dict[str, Any]:

@@ -68,11 +68,13 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class ToolStart:
-    """The model begins to call a tool. ``index`` counts the calls of this answer from 0."""
+    """The model begins to call a tool. ``index`` counts the calls of this answer from 0. ``custom``: the arguments are
+    not JSON but the text of a custom tool (chat/custom_tools.py; no adapter sends it)."""
 
     index: int
     id: str
     name: str = field(repr=False)
+    custom: bool = False
 
 
 @dataclass(frozen=True, slots=True)

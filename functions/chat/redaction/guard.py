@@ -92,12 +92,28 @@ class Guard(Generic[R]):
                 message["refusal"] = restored(message["refusal"])
             if "tool_calls" in message:
                 message["tool_calls"] = [
-                    {**call, "function": {**function, "arguments": restored(function["arguments"], quoted=True)}}
-                    for call in message["tool_calls"]
-                    for function in (call["function"],)
+                    {**call, call["type"]: self._called(call[call["type"]])} for call in message["tool_calls"]
                 ]
             out.append({**choice, "message": message})
         return out
+
+    def items_again(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same for the items of a stored response."""
+        return [
+            {**item, "content": [self._part(part) for part in item["content"]]}
+            if item["type"] in ("message", "reasoning")
+            else self._called(item)
+            for item in items
+        ]
+
+    def _part(self, part: dict[str, Any]) -> dict[str, Any]:
+        name = "refusal" if part["type"] == "refusal" else "text"
+        quoted = self._quoted and part["type"] == "output_text"
+        return {**part, name: self.placeholders.restored(part[name], quoted=quoted)}
+
+    def _called(self, call: dict[str, Any]) -> dict[str, Any]:
+        name = "input" if "input" in call else "arguments"
+        return {**call, name: self.placeholders.restored(call[name], quoted=name == "arguments")}
 
     def header(self) -> str:
         """What the receipt's header says: kinds and how many different values, nothing of them."""

@@ -151,19 +151,18 @@ def _contents(walk: Walk, content: list[Any], at: str) -> list[dict[str, Any]]:
 
 
 def _call(walk: Walk, call: Any, at: str) -> dict[str, Any]:
-    function = call["function"]
-    name = walk.same(function["name"], f"{at}.function.name")
-    return {
-        **call,
-        "id": walk.change(call["id"]),
-        "function": {"name": name, "arguments": walk.json(function["arguments"])},
-    }
+    kind = call["type"]
+    name = walk.same(call[kind]["name"], f"{at}.{kind}.name")
+    changed = {"id": walk.change(call["id"])}
+    if kind == "custom":
+        return {**call, **changed, "custom": {"name": name, "input": walk.text(call["custom"]["input"])}}
+    return {**call, **changed, "function": {"name": name, "arguments": walk.json(call["function"]["arguments"])}}
 
 
 def _tool(walk: Walk, tool: Any, at: str) -> dict[str, Any]:
-    function = dict(tool["function"])
-    walk.same(function["name"], f"{at}.function.name")
-    return {**tool, "function": _described(walk, function, "parameters")}
+    kind = tool["type"]
+    walk.same(tool[kind]["name"], f"{at}.{kind}.name")
+    return {**tool, kind: _described(walk, dict(tool[kind]), "parameters")}
 
 
 def _response_format(walk: Walk, wanted: Any) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Restoring:
         self._quoted = quoted
         self._texts: dict[type[Text | Refusal | Reasoning], Reader] = {}
         self._calls: dict[int, Reader] = {}
+        self._custom: set[int] = set()
 
     def __iter__(self) -> Iterator[Event]:
         """The events, their order kept. Raises as the stream does, and RedactionFailed."""
@@ -58,13 +59,17 @@ class Restoring:
                     if told := reader.feed(text):
                         yield kind(told)
                 case ToolArguments(index, fragment):
-                    reader = self._calls.setdefault(index, self._placeholders.reader(quoted=True))
+                    quoted = index not in self._custom  # a custom call's input is a text, all others are JSON
+                    reader = self._calls.setdefault(index, self._placeholders.reader(quoted=quoted))
                     if told := reader.feed(fragment):
                         yield ToolArguments(index, told)
                 case ToolStart() | Choice() | Finish():
                     yield from self._said(None)
                     if not isinstance(event, ToolStart):
                         yield from self._ended()
+                        self._custom.clear()
+                    elif event.custom:
+                        self._custom.add(event.index)
                     yield event
                 case _:
                     yield event

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chat.responses.translate import Item
+from chat.responses.translate import PREFIXES, Item
 from chatapi.errors import BadRequest, Conflict, NotFound, ProcessingRestricted, SubjectErased
 from chatapi.ids import token_of
 from chatapi.store.records import Records, Stale
@@ -22,7 +22,6 @@ from chatapi.vault import SubjectHandle, Vault
 from chatapi.verdict import MAX_BODY_BYTES
 
 PREFIX = "conv_"
-ITEM_PREFIXES = ("msg_", "fc_", "fco_")
 MOST_PEOPLE = 16
 _PAGE = 50
 _ROUNDS = 3
@@ -144,7 +143,7 @@ class Conversations:
                     continue  # they are kept and not used (GDPR Art. 18); the others' are
 
     def _held(self, shared: Shared, wanted: str) -> tuple[SubjectHandle, Item]:
-        if not any(token_of(prefix, wanted) for prefix in ITEM_PREFIXES):
+        if not any(token_of(prefix, wanted) for prefix in PREFIXES):
             raise NotFound
         for handle in self._handles(shared):
             try:

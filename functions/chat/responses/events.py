@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from chat.providers.base import Event, FinishReason, Refusal, Text, ToolArguments, ToolStart
+from chat.providers.base import Event, FinishReason, Reasoning, Refusal, Text, ToolArguments, ToolStart
 from chat.responses.translate import Item, item_id
 from chat.sse import compact
 from chatapi.errors import ApiError
@@ -21,15 +21,19 @@ from chatapi.ids import random62
 
 _encode = json.encoder.encode_basestring_ascii
 _BLOCK = 32
+_GIVEN = {
+    "function_call": ("arguments", "response.function_call_arguments"),
+    "custom_tool_call": ("input", "response.custom_tool_call_input"),
+}
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Answering:
     """Takes a provider's events in, gives the response's events out. `token` makes the token of the next item's id.
 
-    A message ends where a call begins, or where the model turns from answering to declining. Calls stay open until the
-    end: servers may send several of them interleaved. `padded`: deltas get a field `obfuscation`, so that the size of
-    packets says less of the text.
+    What is said ends where a call begins, or where the model turns from thinking to answering, or to declining. Calls
+    stay open until the end: servers may send several of them interleaved. `padded`: deltas get a field `obfuscation`,
+    so that the size of packets says less of the text.
     """
 
     def __init__(self, response: dict[str, Any], token: Callable[[], str], *, padded: bool = False) -> None:
@@ -38,6 +42,8 @@ class Answering:
         self._sequence = 0
         self._items: list[Item] = []
         self._pieces: list[list[str]] = []
+        self._logprobs: dict[int, list[dict[str, Any]]] = {}
+        self._unfinished: set[int] = set()
         self._message: int | None = None
         self._said = "output_text"
         self._kinds: dict[int, str] = {}
@@ -53,28 +59,36 @@ class Answering:
     def add(self, event: Event) -> bytes:
         """What an event of the provider's becomes."""
         match event:
-            case Text(text):
-                return self._say("output_text", text)
+            case Text(text, logprobs):
+                return self._say("output_text", text, logprobs)
             case Refusal(text):
                 return self._say("refusal", text)
-            case ToolStart(index, call_id, name):
+            case Reasoning(text):
+                return self._say("reasoning_text", text)
+            case ToolStart(index, call_id, name, custom):
                 end = self._message_done("completed")
                 self._calls[index] = len(self._items)
-                return end + self._open("function_call", call_id=call_id, name=name, arguments="")
+                kind, given = ("custom_tool_call", "input") if custom else ("function_call", "arguments")
+                return end + self._open(kind, call_id=call_id, name=name, **{given: ""})
             case ToolArguments(index, fragment):
                 at = self._calls[index]
                 self._pieces[at].append(fragment)
-                padding = self._padding(len(fragment))
-                return self._event("response.function_call_arguments.delta", **self._at(at), delta=fragment, **padding)
+                _, kind = _GIVEN[self._items[at]["type"]]
+                return self._event(f"{kind}.delta", **self._at(at), delta=fragment, **self._padding(len(fragment)))
         return b""
 
-    def _say(self, kind: str, text: str) -> bytes:
-        """A piece of a message that answers (`output_text`) or declines (`refusal`)."""
+    def _say(self, kind: str, text: str, logprobs: Sequence[Mapping[str, Any]] = ()) -> bytes:
+        """A piece of what answers (`output_text`), declines (`refusal`) or thinks (`reasoning_text`)."""
         start = b""
         if self._message is None or self._said != kind:
             start = self._message_done("completed") + self._open_message(kind)
         assert self._message is not None
         self._pieces[self._message].append(text)
+        if logprobs:
+            told = [_logprob(token) for token in logprobs]
+            self._logprobs.setdefault(self._message, []).extend(told)
+            where = {**self._at(self._message), "content_index": 0, "logprobs": _without_bytes(told)}
+            return start + self._event("response.output_text.delta", **where, delta=text, **self._padding(len(text)))
         frame = self._text_start + b"%d" % self._sequence + b',"delta":' + _encode(text).encode()
         if self._padded:
             frame += b',"obfuscation":' + compact(self._padding(len(text))["obfuscation"])
@@ -89,8 +103,8 @@ class Answering:
         the shape of a response."""
         if self.response["status"] != "in_progress":
             return
-        if not self._items:
-            self._pending = self._open_message("output_text")
+        if all(item["type"] == "reasoning" for item in self._items):
+            self._pending = self._message_done("completed") + self._open_message("output_text")
         why = _INCOMPLETE.get(reason)
         self._fill("incomplete" if why else "completed")
         self.response["status"] = "incomplete" if why else "completed"
@@ -104,9 +118,8 @@ class Answering:
         out = [self._pending, self._message_done()]
         for at in self._calls.values():
             item = self._items[at]
-            out.append(
-                self._event("response.function_call_arguments.done", **self._at(at), arguments=item["arguments"])
-            )
+            name, kind = _GIVEN[item["type"]]
+            out.append(self._event(f"{kind}.done", **self._at(at), **{name: item[name]}))
             out.append(self._event("response.output_item.done", output_index=at, item=item))
         out.append(self._lifecycle("response." + self.response["status"]))
         return b"".join(out)
@@ -122,25 +135,30 @@ class Answering:
         return flat + self._lifecycle("response.failed")
 
     def _fill(self, status: str) -> None:
-        for at, item in enumerate(self._items):
-            if item["status"] == "in_progress":
+        for at in self._unfinished:
+            item, text = self._items[at], "".join(self._pieces[at])
+            if "status" in item:  # a custom call has none
                 item["status"] = status
-                text = "".join(self._pieces[at])
-                if item["type"] == "message":
-                    item["content"] = [_part(self._kinds[at], text)]
-                else:
-                    item["arguments"] = text
+            if item["type"] in _GIVEN:
+                item[_GIVEN[item["type"]][0]] = text
+            else:
+                item["content"] = [_part(self._kinds[at], text, self._logprobs.get(at, []))]
+        self._unfinished.clear()
 
     def _open(self, kind: str, **fields: Any) -> bytes:
-        item = {"type": kind, **fields, "status": "in_progress"}
+        item = {"type": kind, **fields} | ({} if kind == "custom_tool_call" else {"status": "in_progress"})
         item["id"] = item_id(item, self._token())
+        self._unfinished.add(len(self._items))
         self._items.append(item)
         self._pieces.append([])
         return self._event("response.output_item.added", output_index=len(self._items) - 1, item=item)
 
     def _open_message(self, kind: str) -> bytes:
         self._said = self._kinds[len(self._items)] = kind
-        added = self._open("message", role="assistant", content=[])
+        if kind == "reasoning_text":
+            added = self._open("reasoning", summary=[], content=[], encrypted_content=None)
+        else:
+            added = self._open("message", role="assistant", content=[])
         self._message = at = len(self._items) - 1
         where = {**self._at(at), "content_index": 0} | ({"logprobs": []} if kind == "output_text" else {})
         name = f"response.{kind}.delta"
@@ -155,14 +173,19 @@ class Answering:
         if at is None:
             return b""
         if status:
-            self._items[at].update(status=status, content=[_part(self._kinds[at], "".join(self._pieces[at]))])
+            part = _part(self._kinds[at], "".join(self._pieces[at]), self._logprobs.get(at, []))
+            self._items[at].update(status=status, content=[part])
+            self._unfinished.discard(at)
         item = self._items[at]
         [part] = item["content"]
         where = {**self._at(at), "content_index": 0}
         if part["type"] == "refusal":
             done = self._event("response.refusal.done", **where, refusal=part["refusal"])
+        elif part["type"] == "reasoning_text":
+            done = self._event("response.reasoning_text.done", **where, text=part["text"])
         else:
-            done = self._event("response.output_text.done", **where, text=part["text"], logprobs=[])
+            told = _without_bytes(part["logprobs"])
+            done = self._event("response.output_text.done", **where, text=part["text"], logprobs=told)
         return (
             done
             + self._event("response.content_part.done", **where, part=part)
@@ -181,10 +204,33 @@ class Answering:
         return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
 
 
-def _part(kind: str, text: str) -> dict[str, Any]:
+def _part(kind: str, text: str, logprobs: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     if kind == "refusal":
         return {"type": "refusal", "refusal": text}
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    if kind == "reasoning_text":
+        return {"type": "reasoning_text", "text": text}
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
+
+
+def _logprob(token: Mapping[str, Any]) -> dict[str, Any]:
+    """A token of a chat completion as that of a response, whose bytes are never null."""
+    told = {"top_logprobs": [_logprob(other) for other in token["top_logprobs"]]} if "top_logprobs" in token else {}
+    raw = token["bytes"]
+    return {
+        "token": token["token"],
+        "bytes": list(token["token"].encode(errors="replace")) if raw is None else raw,
+        "logprob": token["logprob"],
+        **told,
+    }
+
+
+def _without_bytes(tokens: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """As the events have them."""
+    return [
+        {"token": token["token"], "logprob": token["logprob"]}
+        | ({"top_logprobs": _without_bytes(token["top_logprobs"])} if "top_logprobs" in token else {})
+        for token in tokens
+    ]
 
 
 def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:

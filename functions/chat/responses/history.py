@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from chat.responses.conversations import ITEM_PREFIXES, Conversations, Shared
-from chat.responses.translate import Item
+from chat.responses.conversations import Conversations, Shared
+from chat.responses.translate import PREFIXES, Item
 from chat.responses.wire import ResponseCreate
 from chatapi import retention
 from chatapi.errors import BadRequest, Forbidden, NotFound, RetentionNotPermitted
@@ -128,7 +128,7 @@ class History:
         for item in context.items:
             if item["id"] == wanted:
                 return item
-        token = next((token for prefix in ITEM_PREFIXES if (token := token_of(prefix, wanted))), None)
+        token = next((token for prefix in PREFIXES if (token := token_of(prefix, wanted))), None)
         if token is not None:
             with suppress(NotFound, StopIteration):
                 # An item's id leads to its response: they are of one family.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from chat.accounting import Account
 from chat.receipts import FROM_STORE, HEADER
+from chat.replays import Replays
 from chat.responses.conversations import Conversations
 from chat.responses.history import History
 from chat.responses.service import Responses
@@ -25,7 +26,7 @@ Answered = tuple[dict[str, str], Iterator[bytes]]
 
 
 class Asked(NamedTuple):
-    """A request: `body` reads and bounds it, `timeout` in seconds for all of it."""
+    """A request: `body` reads and bounds it, `timeout` in seconds for all of it, `key` its Idempotency-Key."""
 
     method: str
     resource: str
@@ -33,6 +34,7 @@ class Asked(NamedTuple):
     query: Mapping[str, str]
     body: Callable[[], bytes]
     timeout: float
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,12 @@ class Surface:
     conversations: StoredConversations
 
     @classmethod
-    def over(cls, chat: Chat, records: Records, vault: Vault, clock: Clock) -> Surface:
+    def over(cls, chat: Chat, records: Records, vault: Vault, replays: Replays, clock: Clock) -> Surface:
         """The services over a chat and the stores."""
         conversations = Conversations(records, vault)
         history = History(records, conversations)
         return cls(
-            Responses(chat, history, clock),
+            Responses(chat, history, replays, clock),
             StoredResponses(history),
             StoredConversations(chat.subject, records, conversations, clock),
         )
@@ -58,7 +60,8 @@ class Surface:
         """Headers and body. NotFound for a route that is not one of these."""
         if (asked.method, asked.resource) == ("POST", "/v1/responses"):
             body = asked.body()
-            made = self.responses.create(parse(ResponseCreate, body), len(body), caller, account, asked.timeout)
+            request = parse(ResponseCreate, body)
+            made = self.responses.create(request, body, caller, account, asked.timeout, asked.key)
             return made.headers, made.body
         name = asked.path.get("id", "")
         if (asked.method, asked.resource) == ("GET", "/v1/responses/{id}") and asked.query.get("stream") == "true":

@@ -13,9 +13,13 @@ from chat.answers import broken
 from chat.faults import refusal_of
 from chat.generation import Body, Generation, Transcript
 from chat.providers.base import Finish, Idle, ProviderBroken
+from chat.redaction import guarded
+from chat.replays import Claim, Replays
 from chat.responses.events import Answering, usage_of
 from chat.responses.history import PREFIX, Context, History
+from chat.responses.stored import replayed
 from chat.responses.translate import Item, chat_request, full, item_id, of_text, renamed
+from chat.responses.truncation import fitting
 from chat.responses.wire import ResponseCreate
 from chat.service import Answer, Chat, Started
 from chat.sse import HEARTBEAT, compact
@@ -24,23 +28,83 @@ from chatapi.errors import ApiError, BadRequest
 from chatapi.ids import Family
 from chatapi.verdict import Verdict
 
+_TOOLS: dict[str, dict[str, Any]] = {
+    "function": {"description": None, "parameters": None, "strict": None},
+    "custom": {"description": None, "format": {"type": "text"}},
+}
+
 
 class Responses:
     """The service. `history` is what is stored; where a request names none of it, nothing of it is read."""
 
-    def __init__(self, chat: Chat, history: History, clock: Clock) -> None:
+    def __init__(self, chat: Chat, history: History, replays: Replays, clock: Clock) -> None:
         self._chat = chat
         self._history = history
+        self._replays = replays
         self._clock = clock
 
-    def create(self, request: ResponseCreate, size: int, caller: Verdict, account: Account, timeout: float) -> Answer:
-        """Check, call the provider and answer. `size` of the body in bytes, `timeout` in seconds for all of it."""
+    def create(
+        self,
+        request: ResponseCreate,
+        body: bytes,
+        caller: Verdict,
+        account: Account,
+        timeout: float,
+        key: str | None = None,
+    ) -> Answer:
+        """Check, call the provider and answer. `timeout` in seconds for all of it, `key` the request's Idempotency-Key:
+        with one it is generated once, as a chat is (chat/replays.py)."""
         context = self._history.context(request, caller)
         given = self._given(request, caller, context)
         if not context.items and not given:
             if request.input is None:
                 raise BadRequest("A required parameter is missing.", code="missing_required_parameter", param="input")
             raise BadRequest("The array is empty.", code="empty_array", param="input")
+        if request.top_logprobs and not request.logprobs:
+            told = "top_logprobs needs message.output_text.logprobs in include."
+            raise BadRequest(told, code="invalid_value", param="top_logprobs")
+        if key is None:
+            return self._create(request, len(body), caller, account, timeout, context, given, None)
+        subject = self._chat.subject(caller.project, request.user, request.safety_identifier, context.subject)
+        claim = self._replays.claim(caller.project, subject, key, body, timeout, surface="response")
+        if claim.completion is not None:
+            answer = self._again(request, caller, claim.completion, [*context.items, *given])
+            account.settle(0)
+            return answer
+        try:
+            return self._create(request, len(body), caller, account, timeout, context, given, claim)
+        except BaseException:
+            self._replays.end(claim)  # harmless where the generation has ended it already
+            raise
+
+    def _again(self, request: ResponseCreate, caller: Verdict, response: str, items: list[Item]) -> Answer:
+        """What was stored, in the form that the request asks for; the values that it held itself are put back, save in
+        a conversation, where others may stand before them by now and the placeholders would be those of others."""
+        kept = self._history.find(caller.project, response).response
+        if request.conversation is None:
+            if request.truncation == "auto":
+                items, _ = fitting(request, items, 0, self._chat.model(request.model, caller).context)
+            guard, _ = guarded(chat_request(request, items, store=True), caller)
+            if guard is not None:
+                own = skeleton(request, response, kept["created_at"])
+                kept |= {name: own[name] for name in ("instructions", "text", "tools", "tool_choice")}
+                kept["output"] = guard.items_again(kept["output"])
+        headers = {receipts.HEADER: receipts.FROM_STORE, "idempotency-replayed": "true"}
+        if not request.stream:
+            return Answer({**headers, "content-type": "application/json"}, iter([compact(kept)]))
+        return Answer({**headers, "content-type": "text/event-stream; charset=utf-8"}, replayed(kept, -1))
+
+    def _create(
+        self,
+        request: ResponseCreate,
+        size: int,
+        caller: Verdict,
+        account: Account,
+        timeout: float,
+        context: Context,
+        given: list[Item],
+        claim: Claim | None,
+    ) -> Answer:
         storing = request.store is True or request.keeps_items
         family = Family.new(self._clock.now())
         numbers = count(1)
@@ -54,11 +118,17 @@ class Responses:
             if at.guard is not None:
                 kept, given_items = at.guard.sealed(kept), at.guard.sealed(given_items)
             self._history.keep(at.handle, request, kept, given_items, context, at.now, at.expires)
+            if claim is not None and request.store and at.expires is not None:
+                claim.kept = response["id"], at.expires
 
+        items, size = [*context.items, *given], size + context.size
         try:
+            if request.truncation == "auto":
+                model = self._chat.model(request.model, caller)
+                items, size = fitting(request, items, size, model.context)
             started = self._chat.start(
-                chat_request(request, [*context.items, *given], store=storing),
-                size + context.size,
+                chat_request(request, items, store=storing),
+                size,
                 caller,
                 account,
                 timeout,
@@ -67,6 +137,7 @@ class Responses:
                 heir=context.subject,
                 others=context.subjects,
                 until=context.until if request.store is not True else None,
+                ended=claim.end if claim else None,
             )
         except ApiError as error:
             raise renamed(error) from None
@@ -127,12 +198,10 @@ def skeleton(request: ResponseCreate, response_id: str, created: int) -> dict[st
         "temperature": request.temperature,
         "text": {"format": text.get("format", {"type": "text"}), "verbosity": text.get("verbosity")},
         "tool_choice": wanted.get("tool_choice", "auto"),
-        "tools": [
-            {"description": None, "parameters": None, "strict": None, **tool} for tool in wanted.get("tools", ())
-        ],
-        "top_logprobs": 0,
+        "tools": [{**_TOOLS[tool["type"]], **tool} for tool in wanted.get("tools", ())],
+        "top_logprobs": request.top_logprobs or 0,
         "top_p": request.top_p,
-        "truncation": "disabled",
+        "truncation": request.truncation or "disabled",
         "usage": None,
     }
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 from typing_extensions import TypedDict
 
-from chat.shapes import Free, Name
+from chat.shapes import Free, Name, is_custom
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Person = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -92,6 +92,45 @@ class FunctionCallOutput(TypedDict):
     output: str | Parts
 
 
+class CustomToolCall(TypedDict):
+    """A call of a custom tool that the model made."""
+
+    type: Literal["custom_tool_call"]
+    call_id: Id
+    name: Name
+    input: str
+
+
+class CustomToolCallOutput(TypedDict):
+    """What came of the call of a custom tool."""
+
+    type: Literal["custom_tool_call_output"]
+    call_id: Id
+    output: str | Parts
+
+
+class SummaryText(TypedDict):
+    """A piece of a reasoning's summary. None is made here; one that was made elsewhere is kept."""
+
+    type: Literal["summary_text"]
+    text: str
+
+
+class ReasoningText(TypedDict):
+    """A piece of what the model thought."""
+
+    type: Literal["reasoning_text"]
+    text: str
+
+
+class Reasoning(TypedDict):
+    """What the model thought before it answered, as it was answered before. It goes back to no model."""
+
+    type: Literal["reasoning"]
+    summary: NotRequired[Annotated[list[SummaryText], Field(fail_fast=True, max_length=4096)]]
+    content: NotRequired[Annotated[list[ReasoningText], Field(fail_fast=True, max_length=4096)] | None]
+
+
 class ItemReference(TypedDict):
     """An item that is stored: of a response, or of the conversation that the request names."""
 
@@ -109,19 +148,25 @@ Item = Annotated[
     Annotated[Message, Tag("<message>")]
     | Annotated[FunctionCall, Tag("<function_call>")]
     | Annotated[FunctionCallOutput, Tag("<function_call_output>")]
+    | Annotated[CustomToolCall, Tag("<custom_tool_call>")]
+    | Annotated[CustomToolCallOutput, Tag("<custom_tool_call_output>")]
+    | Annotated[Reasoning, Tag("<reasoning>")]
     | Annotated[ItemReference, Tag("<item_reference>")],
     Discriminator(_kind_of),
 ]
 StoredItem = Annotated[
     Annotated[Message, Tag("<message>")]
     | Annotated[FunctionCall, Tag("<function_call>")]
-    | Annotated[FunctionCallOutput, Tag("<function_call_output>")],
+    | Annotated[FunctionCallOutput, Tag("<function_call_output>")]
+    | Annotated[CustomToolCall, Tag("<custom_tool_call>")]
+    | Annotated[CustomToolCallOutput, Tag("<custom_tool_call_output>")]
+    | Annotated[Reasoning, Tag("<reasoning>")],
     Discriminator(_kind_of),
 ]
 
 
-class Tool(TypedDict):
-    """A function that the model may call, in the flat shape. Hosted tools are refused by their type."""
+class FunctionTool(TypedDict):
+    """A function that the model may call, in the flat shape."""
 
     type: Literal["function"]
     name: Name
@@ -130,10 +175,31 @@ class Tool(TypedDict):
     strict: NotRequired[bool | None]
 
 
-class NamedFunction(TypedDict):
-    """A function by its name."""
+class CustomFormat(TypedDict):
+    """What a custom tool's input is. One after a grammar is refused by its type: no model here is held to one."""
 
-    type: Literal["function"]
+    type: Literal["text"]
+
+
+class CustomTool(TypedDict):
+    """A tool whose input is a text, in the flat shape."""
+
+    type: Literal["custom"]
+    name: Name
+    description: NotRequired[str | None]
+    format: NotRequired[CustomFormat | None]
+
+
+# What is neither, hosted tools among it, is refused by its type.
+Tool = Annotated[
+    Annotated[FunctionTool, Tag("<function>")] | Annotated[CustomTool, Tag("<custom>")], Discriminator(is_custom)
+]
+
+
+class NamedTool(TypedDict):
+    """A tool by its name."""
+
+    type: Literal["function", "custom"]
     name: Name
 
 
@@ -142,7 +208,7 @@ class AllowedTools(TypedDict):
 
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
-    tools: Annotated[list[NamedFunction], Field(min_length=1, max_length=128)]
+    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=128)]
 
 
 class TextFormat(TypedDict):

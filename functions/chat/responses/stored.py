@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from chat.providers.base import Event, FinishReason, Refusal, Text, ToolArguments, ToolStart
+from chat.providers.base import Event, FinishReason, Reasoning, Refusal, Text, ToolArguments, ToolStart
 from chat.responses.conversations import PREFIX, Conversations, Shared, bounded
 from chat.responses.events import Answering
 from chat.responses.history import History
@@ -47,7 +47,7 @@ class StoredResponses:
         after = query.get("starting_after", "-1")
         if after != "-1" and (not after.isdecimal() or len(after) > 9):
             raise BadRequest("starting_after is a sequence number.", code="invalid_value", param="starting_after")
-        return _replayed(self._history.find(project, response).response, int(after))
+        return replayed(self._history.find(project, response).response, int(after))
 
     def input_items(self, project: str, response: str, query: Query) -> dict[str, Any]:
         """The items of the request's own input, the latest first where no order is given, as at OpenAI."""
@@ -58,7 +58,8 @@ class StoredResponses:
         if after is not None:
             ids = [item["id"] for item in items]
             items = items[ids.index(after) + 1 :] if after in ids else []
-        return listed(items[:limit], more=len(items) > limit)
+        # Items of a request have a status here, those of an answer or a conversation that are custom calls have none.
+        return listed([{"status": "completed", **item} for item in items[:limit]], more=len(items) > limit)
 
     def delete(self, project: str, response: str) -> dict[str, Any]:
         """Delete it."""
@@ -72,7 +73,8 @@ class StoredResponses:
         raise BadRequest("Cannot cancel a synchronous response.", code="response_not_cancellable", param="response_id")
 
 
-def _replayed(response: dict[str, Any], after: int) -> Iterator[bytes]:
+def replayed(response: dict[str, Any], after: int) -> Iterator[bytes]:
+    """The events of a stored response from the one past `after` on, each text in one piece."""
     reason: FinishReason = "stop"
     if response["incomplete_details"]:
         reason = "length" if response["incomplete_details"]["reason"] == "max_output_tokens" else "content_filter"
@@ -82,19 +84,25 @@ def _replayed(response: dict[str, Any], after: int) -> Iterator[bytes]:
     answering = Answering(unfinished, lambda: next(tokens))
     frames = [answering.begin()]
     for index, item in enumerate(response["output"]):
-        if item["type"] == "message":
+        if "content" in item:
             frames += [answering.add(_spoken(part)) for part in item["content"]]
-        else:
-            frames.append(answering.add(ToolStart(index, item["call_id"], item["name"])))
-            frames.append(answering.add(ToolArguments(index, item["arguments"])))
+            continue
+        custom = item["type"] == "custom_tool_call"
+        frames.append(answering.add(ToolStart(index, item["call_id"], item["name"], custom)))
+        frames.append(answering.add(ToolArguments(index, item["input" if custom else "arguments"])))
     answering.settle(reason, response["usage"], response["completed_at"] or 0)
     frames.append(answering.end())
     events = [event + b"\n\n" for event in b"".join(frames).split(b"\n\n") if event]
     yield from events[after + 1 :]
 
 
-def _spoken(part: Mapping[str, str]) -> Event:
-    return Refusal(part["refusal"]) if part["type"] == "refusal" else Text(part["text"])
+def _spoken(part: Mapping[str, Any]) -> Event:
+    match part["type"]:
+        case "refusal":
+            return Refusal(part["refusal"])
+        case "reasoning_text":
+            return Reasoning(part["text"])
+    return Text(part["text"], tuple(part["logprobs"]))
 
 
 class StoredConversations:

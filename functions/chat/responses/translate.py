@@ -11,20 +11,32 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from chat.custom_tools import name_of
 from chat.responses.wire import ResponseCreate
 from chat.wire import ChatRequest
 from chatapi.errors import ApiError, BadRequest
 
 Item = dict[str, Any]
 
-_PREFIXES = {"message": "msg_", "function_call": "fc_", "function_call_output": "fco_"}
+_PREFIXES = {
+    "message": "msg_",
+    "function_call": "fc_",
+    "function_call_output": "fco_",
+    "custom_tool_call": "ctc_",
+    "custom_tool_call_output": "ctco_",
+    "reasoning": "rs_",
+}
+PREFIXES = tuple(_PREFIXES.values())
 _RENAMED = {
+    "logprobs": "include",
     "max_tokens": "max_output_tokens",
     "max_completion_tokens": "max_output_tokens",
     "response_format": "text.format",
     "reasoning_effort": "reasoning.effort",
     "verbosity": "text.verbosity",
 }
+
+_OF_TOOLS = ("name", "description", "parameters", "strict", "format")
 
 
 def item_id(item: Mapping[str, Any], token: str) -> str:
@@ -39,10 +51,16 @@ def full(item: Mapping[str, Any]) -> Item:
     if item["type"] == "function_call":
         names = ("call_id", "name", "arguments")
         return {"type": "function_call", "status": "completed", **{name: item[name] for name in names}}
+    if item["type"] == "custom_tool_call":
+        return {"type": "custom_tool_call", **{name: item[name] for name in ("call_id", "name", "input")}}
+    if item["type"] == "reasoning":
+        told = {"summary": item.get("summary") or [], "content": item.get("content") or []}
+        return {"type": "reasoning", **told, "encrypted_content": None, "status": "completed"}
     output = item["output"]
     if not isinstance(output, str):
         output = [_part(part, "input_text") for part in output]
-    return {"type": "function_call_output", "status": "completed", "call_id": item["call_id"], "output": output}
+    status = {"status": "completed"} if item["type"] == "function_call_output" else {}
+    return {"type": item["type"], **status, "call_id": item["call_id"], "output": output}
 
 
 def of_text(text: str) -> Item:
@@ -69,25 +87,35 @@ def _part(part: Mapping[str, Any], text: str) -> dict[str, Any]:
 
 
 def messages(instructions: str | None, items: Iterable[Item]) -> list[dict[str, Any]]:
-    """The chat's messages. Calls that follow one another, and the text before them, are one turn of the assistant."""
+    """The chat's messages. Calls that follow one another, and the text before them, are one turn of the assistant. What
+    a model thought is not in them: providers take no thoughts of another, and have none of their own to be told."""
     out: list[dict[str, Any]] = [] if instructions is None else [{"role": "system", "content": instructions}]
     turn: dict[str, Any] | None = None
     for item in items:
-        if item["type"] == "function_call":
+        if item["type"] == "reasoning":
+            continue
+        if item["type"] in ("function_call", "custom_tool_call"):
             if turn is None:
                 turn = {"role": "assistant", "content": None}
                 out.append(turn)
-            function = {"name": item["name"], "arguments": item["arguments"]}
-            turn.setdefault("tool_calls", []).append({"id": item["call_id"], "type": "function", "function": function})
+            turn.setdefault("tool_calls", []).append(_call(item))
             continue
         turn = None
-        if item["type"] == "function_call_output":
+        if item["type"] in ("function_call_output", "custom_tool_call_output"):
             out.append({"role": "tool", "tool_call_id": item["call_id"], "content": _said(item["output"])})
         else:
             out.append({"role": item["role"], "content": _said(item["content"])})
             if item["role"] == "assistant":
                 turn = out[-1]
     return out
+
+
+def _call(item: Item) -> dict[str, Any]:
+    if item["type"] == "custom_tool_call":
+        custom = {"name": item["name"], "input": item["input"]}
+        return {"id": item["call_id"], "type": "custom", "custom": custom}
+    function = {"name": item["name"], "arguments": item["arguments"]}
+    return {"id": item["call_id"], "type": "function", "function": function}
 
 
 def _said(content: str | Sequence[Mapping[str, Any]]) -> str | list[dict[str, Any]]:
@@ -122,6 +150,8 @@ def chat_request(request: ResponseCreate, items: Iterable[Item], *, store: bool)
         "max_completion_tokens": request.max_output_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
+        "logprobs": request.logprobs or None,
+        "top_logprobs": request.top_logprobs or None,
         "tools": tools,
         "tool_choice": choice,
         "parallel_tool_calls": request.parallel_tool_calls,
@@ -144,23 +174,25 @@ def chat_request(request: ResponseCreate, items: Iterable[Item], *, store: bool)
 
 def _tools(request: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:
     """Tools in their nested shape, and the choice. Of the tools the allowed ones are on offer."""
-    names = ("name", "description", "parameters", "strict")
     tools: list[dict[str, Any]] = [
-        {"type": "function", "function": {name: tool[name] for name in names if tool.get(name) is not None}}  # type: ignore[literal-required]
+        {
+            "type": tool["type"],
+            tool["type"]: {name: value for name, value in tool.items() if name in _OF_TOOLS and value is not None},
+        }
         for tool in request.tools or ()
     ]
-    offered = {tool["function"]["name"] for tool in tools}
+    offered = {name_of(tool) for tool in tools}
     choice = request.tool_choice
     if choice is None or isinstance(choice, str):
         return tools or None, choice
-    if choice["type"] == "function":
+    if choice["type"] != "allowed_tools":
         if choice["name"] not in offered:
             raise BadRequest("tool_choice is of the tools on offer.", code="invalid_value", param="tool_choice")
-        return tools, {"type": "function", "function": {"name": choice["name"]}}
+        return tools, {"type": choice["type"], choice["type"]: {"name": choice["name"]}}
     allowed = {tool["name"] for tool in choice["tools"]}
     if not allowed <= offered:
         raise BadRequest("tool_choice is of the tools on offer.", code="invalid_value", param="tool_choice.tools")
-    return [tool for tool in tools if tool["function"]["name"] in allowed], choice["mode"]
+    return [tool for tool in tools if name_of(tool) in allowed], choice["mode"]
 
 
 def _format(request: ResponseCreate) -> dict[str, Any] | None:
@@ -182,5 +214,5 @@ def renamed(error: ApiError) -> ApiError:
         if param.startswith("messages"):
             error.param = "input"
         else:
-            error.param = _RENAMED.get(param, re.sub(r"^(tools\[\d+\])\.function", r"\1", param))
+            error.param = _RENAMED.get(param, re.sub(r"^(tools\[\d+\])\.(?:function|custom)", r"\1", param))
     return error

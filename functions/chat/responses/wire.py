@@ -12,24 +12,32 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from chat.responses.shapes import (
     AllowedTools,
+    CustomFormat,
+    CustomTool,
+    CustomToolCall,
+    CustomToolCallOutput,
     FilePart,
     FunctionCall,
     FunctionCallOutput,
+    FunctionTool,
     Id,
     ImagePart,
     Item,
     ItemReference,
     JsonSchema,
     Message,
-    NamedFunction,
+    NamedTool,
     Person,
+    ReasoningText,
     RefusalPart,
     StoredItem,
+    SummaryText,
     TextFormat,
     TextPart,
     Tool,
     type_of,
 )
+from chat.responses.shapes import Reasoning as ReasoningItem
 from chat.shapes import Metadata, Name
 from chat.wire import DataHandling
 from chatapi.bodies import parsed
@@ -85,19 +93,21 @@ class ResponseCreate(_Strict):
     previous_response_id: Id | None = None
     conversation: Id | ConversationRef | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedFunction | AllowedTools | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedTools | None = None
     parallel_tool_calls: bool | None = None
     text: Text | None = None
     reasoning: Reasoning | None = None
     metadata: Metadata | None = None
-    truncation: Literal["disabled"] | None = None
-    # Each asks for something beside what there always is; of these there is never any to leave out.
+    truncation: Literal["auto", "disabled"] | None = None
+    # Each asks for something beside what there always is; of all but the first there is never any to leave out.
     include: (
         list[
             Literal[
+                "message.output_text.logprobs",
                 "reasoning.encrypted_content",
                 "message.input_image.image_url",
                 "file_search_call.results",
@@ -118,7 +128,6 @@ class ResponseCreate(_Strict):
     data_handling: DataHandling | None = None
     # Known and not offered.
     background: Literal[False] | None = None
-    top_logprobs: Literal[0] | None = None
     prompt: None = None
     moderation: None = None
     context_management: None = None
@@ -127,6 +136,11 @@ class ResponseCreate(_Strict):
     def conversation_id(self) -> str | None:
         """The conversation, given by its id or as an object."""
         return self.conversation.id if isinstance(self.conversation, ConversationRef) else self.conversation
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether the logarithmic probabilities of the answer's tokens are asked for."""
+        return "message.output_text.logprobs" in (self.include or ())
 
     @property
     def keeps_items(self) -> bool:
@@ -167,11 +181,12 @@ _BODIES = (
     ConversationCreate,
     ItemsCreate,
 )
-_ITEMS = (Message, FunctionCall, FunctionCallOutput, ItemReference, TextPart, RefusalPart, ImagePart, FilePart)
-_CHOICES = (Tool, NamedFunction, AllowedTools, JsonSchema)
+_ITEMS = (Message, FunctionCall, FunctionCallOutput, CustomToolCall, CustomToolCallOutput, ReasoningItem, ItemReference)
+_PARTS = (TextPart, RefusalPart, ImagePart, FilePart, SummaryText, ReasoningText)
+_CHOICES = (FunctionTool, CustomTool, CustomFormat, NamedTool, AllowedTools, JsonSchema)
 _KNOWN = frozenset(
     [name for body in _BODIES for name in body.model_fields]
-    + [name for shape in (*_ITEMS, *_CHOICES) for name in shape.__annotations__]
+    + [name for shape in (*_ITEMS, *_PARTS, *_CHOICES) for name in shape.__annotations__]
 )
 _FREE = frozenset(("metadata", "parameters", "schema"))
 

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from openai.types.responses import FunctionToolParam, Response, ResponseStreamEvent
+from openai.types.responses import CustomToolParam, FunctionToolParam, Response, ResponseStreamEvent
 from openai.types.responses.response_item_list import ResponseItemList
 from pydantic import BaseModel
 
@@ -139,6 +139,37 @@ def test_a_stored_response_is_streamed_again(client: OpenAI) -> None:
         assert next(iter(events)).sequence_number == 3
 
 
+def test_a_custom_tool_goes_round(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    upstream.script(Script(tool_calls=(("shell", '{"input": "ls"}'),)), Script(echo=True))
+    shell: CustomToolParam = {"type": "custom", "name": "shell"}
+    with client.responses.stream(model=MODEL, input="List.", tools=[shell]) as stream:
+        kinds = [event.type for event in stream]
+        [call] = stream.get_final_response().output
+    assert "response.custom_tool_call_input.done" in kinds
+    assert call.type == "custom_tool_call"
+    assert call.input == "ls"
+    said: list[Any] = [{"role": "user", "content": "List."}, call.to_dict()]
+    said.append({"type": "custom_tool_call_output", "call_id": call.call_id, "output": "nothing there"})
+    assert client.responses.create(model=MODEL, input=said, tools=[shell]).output_text.strip() == "nothing there"
+
+
+def test_what_is_sent_twice_is_generated_once(client: OpenAI, live: Live, caller: Caller) -> None:
+    once = {"Idempotency-Key": "one"}
+    first = client.responses.create(model=MODEL, input="Hello?", store=True, extra_headers=once)
+    used = live.settled(caller.project)
+    again = client.responses.with_raw_response.create(model=MODEL, input="Hello?", store=True, extra_headers=once)
+    assert again.parse().id == first.id
+    assert again.headers["idempotency-replayed"] == "true"
+    assert live.settled(caller.project) == used
+
+
+def test_what_is_too_long_loses_its_beginning(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    turns: list[Any] = [{"role": "user", "content": letter * 9_000} for letter in "abc"]
+    response = client.responses.create(model=MODEL, input=turns, truncation="auto")
+    assert response.truncation == "auto"
+    assert [message["content"][0] for message in upstream.requests[-1].body["messages"]] == ["b", "c"]
+
+
 def test_nobody_else_sees_it(client: OpenAI, live: Live) -> None:
     first = client.responses.create(model=MODEL, input="One", store=True)
     with OpenAI(base_url=live.base_url, api_key=live.project().api_key, max_retries=0) as stranger:
@@ -171,7 +202,7 @@ def test_what_is_not_offered_is_refused_by_name(client: OpenAI) -> None:
     for more, param in (
         ({"background": True}, "background"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
-        ({"truncation": "auto"}, "truncation"),
+        ({"top_logprobs": 3}, "top_logprobs"),
     ):
         with pytest.raises(openai.BadRequestError) as refused:
             client.responses.create(model=MODEL, input="x", **more)

@@ -71,7 +71,8 @@ def test_what_is_no_json_is_invalid_json(raw: bytes) -> None:
         ({"max_tokens": 0}, "invalid_value", "max_tokens"),
         ({"stream": "yes"}, "invalid_type", "stream"),
         ({"metadata": {CANARY: 5}}, "invalid_type", "metadata"),
-        ({"tools": [{"type": "custom"}]}, "invalid_value", "tools[0].type"),
+        ({"tools": [{"type": "web_search"}]}, "invalid_value", "tools[0].type"),
+        ({"tools": [{"type": "custom"}]}, "missing_required_parameter", "tools[0].custom"),
     ],
 )
 def test_a_wrong_field_is_named_by_its_path(change: dict[str, Any], code: str, param: str) -> None:

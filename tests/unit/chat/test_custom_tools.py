@@ -1,0 +1,95 @@
+"""Custom tools in chat completions: functions to the model, texts to the caller; what cannot be is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chat.providers.base import Event, Finish, Text, ToolArguments, ToolStart, Usage
+from chat.providers.scripted import answer
+from chatapi.errors import ApiError
+from tests.support import openai_types
+from tests.support.chat_world import World, whole
+
+SHELL = {"type": "custom", "custom": {"name": "shell", "description": "Runs it."}}
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+CALLS: tuple[Event, ...] = (
+    Text("Now."),
+    ToolStart(0, "call_a", "shell"),
+    ToolArguments(0, '{"input": "l'),
+    ToolArguments(0, 's"}'),
+    ToolStart(1, "call_b", "weather"),
+    ToolArguments(1, "{}"),
+    Finish("tool_calls"),
+    Usage(11, 7),
+)
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_a_call_and_what_came_of_it(store: bool) -> None:
+    # given
+    world = World()
+    world.provider.add(CALLS, answer("Done."))
+    # when
+    completion = whole(world.ask(tools=[SHELL, WEATHER], store=store))
+    message = completion["choices"][0]["message"]
+    history = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": None, "tool_calls": message["tool_calls"]},
+    ]
+    results = [{"role": "tool", "tool_call_id": name, "content": "x"} for name in ("call_a", "call_b")]
+    whole(world.ask(messages=[*history, *results], tools=[SHELL, WEATHER]))
+    # then
+    openai_types.chat_completion(completion)
+    assert message["tool_calls"] == [
+        {"id": "call_a", "type": "custom", "custom": {"name": "shell", "input": "ls"}},
+        {"id": "call_b", "type": "function", "function": {"name": "weather", "arguments": "{}"}},
+    ]
+    first, second = world.provider.calls
+    offered = (first.tools or ())[0]
+    assert (offered["type"], offered["function"]["name"]) == ("function", "shell")
+    assert offered["function"]["description"] == "Runs it."
+    told = second.messages[1]["tool_calls"]
+    assert [call["type"] for call in told] == ["function", "function"]
+    assert told[0]["function"]["arguments"] == '{"input": "ls"}'
+    if store:
+        openai_types.chat_completion(world.stored.retrieve("project1", completion["id"]), stored=True)
+
+
+def test_several_answers_have_calls_of_their_own() -> None:
+    world = World()
+    world.provider.add(CALLS, CALLS)
+    completion = whole(world.ask(tools=[SHELL, WEATHER], n=2))
+    assert [len(choice["message"]["tool_calls"]) for choice in completion["choices"]] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        ({"type": "custom", "custom": {"name": "shell"}}, {"type": "function", "function": {"name": "shell"}}),
+        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [
+            {"type": "custom", "custom": {"name": "shell"}}]}}, "auto"),
+    ],
+)  # fmt: skip
+def test_it_is_chosen_by_its_name(choice: dict[str, Any], sent: Any) -> None:
+    world = World()
+    world.provider.add(answer("a"))
+    whole(world.ask(tools=[SHELL, WEATHER], tool_choice=choice))
+    assert world.provider.calls[0].tool_choice == sent
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({"tools": [WEATHER, SHELL], "stream": True}, "unsupported_parameter", "tools[1].type"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar", "grammar": {}}}}]},
+         "unsupported_parameter", "tools[0].custom.format"),
+        ({"tools": [SHELL], "tool_choice": {"type": "custom", "custom": {"name": "other"}}}, "invalid_value",
+         "tool_choice"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_by_name(body: dict[str, Any], code: str, param: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        World().ask(**body)
+    assert (caught.value.code, caught.value.param) == (code, param)
