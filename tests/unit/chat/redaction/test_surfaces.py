@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chat.embeddings import embed
-from chat.providers.base import Finish, Text, ToolArguments, ToolStart, Usage, Vectors
+from chat.providers.base import Finish, Reasoning, Text, ToolArguments, ToolStart, Usage, Vectors
 from chat.providers.scripted import answer
 from chatapi.errors import BadRequest
 from tests.support.chat_world import World, events, whole
@@ -145,3 +145,40 @@ def test_texts_to_embed_have_placeholders_without_a_number(monkeypatch: pytest.M
         ask([1, 2])
     assert (refused.value.code, refused.value.param) == ("redaction_not_possible", "input")
     assert len(world.provider.embedded) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_text_of_a_custom_call_is_hidden_and_restored_as_a_text(stream: bool) -> None:
+    # given a custom tool, a call of it in the history, and a model that calls it with what it was shown
+    world = World()
+    call = ToolStart(0, "c", "shell"), ToolArguments(0, '{"input": "mail \\"<EMA'), ToolArguments(0, 'IL_1>\\" now"}')
+    world.provider.add((Reasoning("To <EMAIL_1>."), *call, Finish("tool_calls"), Usage(3, 2)))
+    shell = {"type": "custom", "name": "shell", "description": f"For {MAIL}"}
+    history = [
+        {"role": "user", "content": "Go on."},
+        {"type": "custom_tool_call", "call_id": "b", "name": "shell", "input": f"finger {MAIL}"},
+        {"type": "custom_tool_call_output", "call_id": "b", "output": f"{MAIL} is there"},
+    ]
+    # when
+    asked = {"input": history, "tools": [shell], "stream": stream, "store": True, "data_handling": ON}
+    made = world.respond("key", **asked)
+    said = events(made)[-1]["response"] if stream else whole(made)
+    # then no model and no store sees the value, and the caller does, also where it is sent again
+    assert MAIL not in json.dumps([world.provider.calls[0].messages, world.provider.calls[0].tools])
+    thought, called = said["output"]
+    assert (thought["content"][0]["text"], called["input"]) == (f"To {MAIL}.", f'mail "{MAIL}" now')
+    kept = whole(world.call("GET", "/v1/responses/{id}", id=said["id"]))
+    assert MAIL not in json.dumps(kept)
+    again = world.respond("key", **asked)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (events(again)[-1]["response"] if stream else whole(again))["output"] == said["output"]
+
+
+def test_a_replay_in_a_conversation_keeps_its_placeholders() -> None:
+    world = World()
+    conversation = whole(world.call("POST", "/v1/conversations", {}))["id"]
+    world.provider.add(answer("To <EMAIL_1>"))
+    asked = {"input": f"I am {MAIL}", "conversation": conversation, "store": True, "data_handling": ON}
+    first = whole(world.respond("key", **asked))
+    assert first["output"][0]["content"][0]["text"] == f"To {MAIL}"
+    assert MAIL not in json.dumps(whole(world.respond("key", **asked)))
