@@ -7,7 +7,7 @@ stream counts. Where the choices cannot be read, nothing is written, and the cha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from chat.samples import KIND
 from chat.wire import ChatRequest
@@ -17,12 +17,15 @@ from chatapi.logs import log_error
 from chatapi.store.patterns import Patterns, Use
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chat.disclosures import Asked
     from chat.samples import Samples
     from chatapi.clock import Clock
     from chatapi.store.consents import Consents
     from chatapi.verdict import Verdict
 
+Answers: TypeAlias = "Callable[[], list[dict[str, Any]] | None]"
 ANALYTICS, IMPROVEMENT = "analytics", "improvement"
 
 
@@ -67,15 +70,15 @@ class Optional:
         purposes = tuple(purpose for purpose in caller.purposes if purpose in granted)
         return Chosen(purposes, sample_until=sample_until if IMPROVEMENT in purposes else None)
 
-    def act(self, asked: Asked, chosen: Chosen, tokens: int, answers: list[dict[str, Any]] | None) -> None:
-        """Write what is still allowed, after the chat. `answers` are its whole answers, None where it was cut off.
+    def act(self, asked: Asked, chosen: Chosen, tokens: int, answers: Answers) -> None:
+        """Write what is still allowed, after the chat. `answers` gives its whole answers, None where it was cut off.
         Never raises."""
         if not chosen.purposes:
             return
         still = self.ask(asked.caller, asked.subject).purposes
         if ANALYTICS in still:
             self._count(asked, tokens)
-        if IMPROVEMENT in still and chosen.sample_until is not None and answers is not None:
+        if IMPROVEMENT in still and chosen.sample_until is not None:
             self._sample(asked, chosen.sample_until, answers)
 
     def _count(self, asked: Asked, tokens: int) -> None:
@@ -85,14 +88,16 @@ class Optional:
         except Exception as error:  # noqa: BLE001 - as above
             log_error("pattern_failed", error, function="chat", project=asked.caller.project)
 
-    def _sample(self, asked: Asked, until: int, answers: list[dict[str, Any]]) -> None:
+    def _sample(self, asked: Asked, until: int, answers: Answers) -> None:
         assert isinstance(asked.request, ChatRequest)
-        chat = {"model": asked.model.id, "messages": asked.request.messages, "answers": answers}
 
         def allowed() -> bool:
             return IMPROVEMENT in self.ask(asked.caller, asked.subject).purposes
 
         try:
+            if (said := answers()) is None:
+                return
+            chat = {"model": asked.model.id, "messages": asked.request.messages, "answers": said}
             self._samples.keep(asked.caller, asked.subject, chat, until, allowed)
         except Exception as error:  # noqa: BLE001 - as above
             log_error("sample_failed", error, function="chat", project=asked.caller.project)

@@ -56,7 +56,7 @@ class Started(NamedTuple):
     `handle` is the right to store, where it was asked for; `receipt` the headers that say what happens to the data;
     `expires` when what is stored ends (POSIX seconds), `ceiling` the seconds it may be kept at most, None for the
     policy's own term: whoever stores passes it on; `told` what else the receipt says. `guard`: redaction is demanded,
-    and what is stored is sealed by it.
+    and what is stored is sealed by it. `sampled`: what was said may be wanted as a sample.
     """
 
     model: Model
@@ -68,6 +68,7 @@ class Started(NamedTuple):
     ceiling: int | None = None
     told: tuple[receipts.Told, ...] = ()
     guard: Guard[Any] | None = None
+    sampled: bool = False
 
 
 Keep = Callable[[Started, Transcript], None]
@@ -132,7 +133,7 @@ class Chat:
         if not request.stream:
             headers["content-type"] = "application/json"
             return Answer(headers, iter([answers.whole(generation, head, extra)]))
-        if started.handle is None:
+        if started.handle is None and not started.sampled:
             generation.forget()
         headers["content-type"] = "text/event-stream; charset=utf-8"
         options = request.stream_options
@@ -204,12 +205,14 @@ class Chat:
             stream = Choices(stream, lambda: self._stream(asked), request.choices)
         stream = guard.restoring(stream) if guard else stream
 
+        def said() -> list[dict[str, Any]] | None:
+            answered = [each.message() for each in generation.transcripts] if generation.whole else None
+            return guard.sealed(answered) if guard else answered  # a sample has none of the caller's own values
+
         def disclose(tokens_in: int, cached: int, tokens_out: int, written: int) -> None:
             self._disclosed(asked, tokens_in, cached, tokens_out, written)
             if chosen is not None:
-                answers = [each.message() for each in generation.transcripts] if generation.whole else None
-                told_back = guard.sealed(answers) if guard else answers  # a sample has none of the caller's own values
-                self._optional().act(asked, chosen, tokens_in + tokens_out, told_back)
+                self._optional().act(asked, chosen, tokens_in + tokens_out, said)
             if ended is not None:
                 ended()
 
@@ -223,7 +226,8 @@ class Chat:
         expires = min(expiry(kind, now, ceiling_seconds=ceiling), until or 1 << 62) if handle else None
         more = tuple(each for each in (chosen, guard) if each is not None)
         receipt = {receipts.HEADER: receipts.header(model, expires, *more), **receipts.signals(request), **told}
-        started = Started(model, now, handle, generation, receipt, expires, ceiling, more, guard)
+        sampled = chosen is not None and chosen.sample_until is not None
+        started = Started(model, now, handle, generation, receipt, expires, ceiling, more, guard, sampled)
         return started
 
     def _choices(self, asked: Asked, kind: str, ceiling: int | None) -> Chosen:

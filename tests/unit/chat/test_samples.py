@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chat.providers.base import ProviderBroken
-from chat.providers.scripted import answer
+from chat.providers.scripted import ScriptedProvider, answer
 from chat.samples import NotASample, redacted
 from chatapi.aws.errors import AwsUnavailable
 from tests.support.canary import Canary, as_bytes
@@ -70,10 +70,21 @@ def test_a_sample_is_redacted_sealed_and_ends(world: World) -> None:
 
 def test_a_stream_is_sampled_when_it_is_whole(world: World) -> None:
     frames(world.ask(user="alice", stream=True))
-    assert len(samples(world)) == 1
+    (sample,) = samples(world)
+    assert sample["answers"][0]["content"] == "write to <EMAIL_1>"
     started = world.ask(user="alice", stream=True)
     getattr(started.body, "close")()  # noqa: B009 - the caller left
     assert len(samples(world)) == 1
+
+
+def test_under_redaction_a_sample_has_none_of_what_the_request_named(world: World) -> None:
+    asked = [{"role": "user", "content": f"I am Jane Doe, {MAIL}"}]
+    handling = {"redact": ["email"], "redact_values": ["Jane Doe"]}
+    world.provider = ScriptedProvider(answer("Hello <VALUE_1>"))
+    assert "Jane Doe" in json.dumps(whole(world.ask(user="alice", messages=asked, data_handling=handling)))
+    (sample,) = samples(world)
+    assert sample["messages"][0]["content"] == "I am <VALUE_1>, <EMAIL_1>"
+    assert sample["answers"][0]["content"] == "Hello <VALUE_1>"
 
 
 def test_a_chat_that_broke_off_is_no_sample() -> None:

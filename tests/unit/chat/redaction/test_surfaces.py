@@ -93,6 +93,7 @@ def test_a_response_in_a_conversation_leaves_placeholders_in_it() -> None:
     world.provider.add(answer("Hello <EMAIL_1>"), answer("<EMAIL_1>, <EMAIL_2>"))
     conversation = whole(world.call("POST", "/v1/conversations", {}))["id"]
     for said, answered in ((MAIL, f"Hello {MAIL}"), ("b@x.de", "<EMAIL_1>, b@x.de")):
+        world.clock.advance(1)  # ids sort by time
         made = whole(world.respond(input=f"I am {said}", conversation=conversation, data_handling=ON))
         assert made["output"][0]["content"][0]["text"] == answered
     kept = whole(world.call("GET", "/v1/conversations/{id}/items", id=conversation, query={"order": "asc"}))["data"]
