@@ -12,7 +12,7 @@ IN = .venv/bin/python -m
 
 .SILENT:
 .NOTPARALLEL:
-.PHONY: help run stop test e2e check bench prove deploy lock clean
+.PHONY: help run stop test e2e check bench bench-peers prove deploy lock clean
 
 help:
 	echo "make run     the whole stack on this machine: PORT=8080 AWS_PORT=4566 LOCAL=.local;"
@@ -22,6 +22,7 @@ help:
 	echo "make test    check, then the unit, integration, template, privacy and contract suites"
 	echo "make e2e     the end-to-end suite, against a stack of its own on free ports"
 	echo "make bench   measure; writes .local/bench.json; RECORDS=50000 for a larger data subject than 5,000"
+	echo "make bench-peers  the same chat through other gateways; BEDROCK_ACCESS_GATEWAY=DIR for one that is no package"
 	echo "make prove   the long campaigns, thousands of cases each"
 	echo "make deploy  build and deploy to the AWS account of your profile: ENV=default|prod RUNTIME=python3.13"
 	echo "make lock    renew requirements/*.txt (needs uv)"
@@ -57,6 +58,11 @@ bench:
 	$(SETUP) dev sam stack runtime
 	$(IN) benchmarks
 
+bench-peers:
+	$(SETUP) dev runtime
+	$(SETUP) peers || echo "the peers could not be installed: see the lines above"
+	$(IN) benchmarks.peers
+
 prove:
 	$(SETUP) dev sam stack runtime layer clients
 	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/privacy tests/e2e/test_limits_race.py tests/e2e/test_late_writers.py tests/e2e/test_interrupted_erasure.py --timeout 0
@@ -75,7 +81,7 @@ deploy:
 LOCK = uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links
 lock:
 	command -v uv > /dev/null || { echo "make lock needs uv"; exit 2; }
-	cd requirements && for name in layer runtime dev sam; do $(LOCK) $(UPGRADE) $$name.in -o $$name.txt > /dev/null || exit 1; done
+	cd requirements && for name in layer runtime dev sam peers; do $(LOCK) $(UPGRADE) $$name.in -o $$name.txt > /dev/null || exit 1; done
 	cd requirements && $(LOCK) $(UPGRADE) --overrides overrides.txt stack.in -o stack.txt > /dev/null
 	cd requirements && $(LOCK) $(UPGRADE) --overrides clients-overrides.txt clients.in -o clients.txt > /dev/null
 

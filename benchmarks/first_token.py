@@ -27,20 +27,20 @@ def measure() -> dict[str, float]:
     """`chat.first_token_added_ms`: the difference of two medians. Requests take turns, each with its own prompt."""
     alone: list[float] = []
     through: list[float] = []
-    with stubs.running() as servers, _edge(servers) as port:
+    with stubs.running() as servers, edge(servers) as (port, _):
         provider = HTTPConnection(servers.url.removeprefix("http://"), timeout=30)
-        edge = HTTPConnection("127.0.0.1", port, timeout=30)
+        front = HTTPConnection("127.0.0.1", port, timeout=30)
         for turn in range(_WARM_UP + _PAIRS):
             body = world.chat_body(20, stream=True, prompt=f"This is question number {turn}.")
-            alone.append(_first_token(provider, "/slow/v1/chat/completions", body))
-            through.append(_first_token(edge, "/v1/chat/completions", body))
+            alone.append(first_token(provider, "/slow/v1/chat/completions", body))
+            through.append(first_token(front, "/v1/chat/completions", body))
         provider.close()
-        edge.close()
+        front.close()
     median = [statistics.median(seconds[_WARM_UP:]) for seconds in (alone, through)]
     return {"chat.first_token_added_ms": (median[1] - median[0]) * 1e3}
 
 
-def _first_token(connection: HTTPConnection, path: str, body: str) -> float:
+def first_token(connection: HTTPConnection, path: str, body: str) -> float:
     """Seconds from sending the request to holding the first piece of content. The rest is read as well."""
     headers = {"Authorization": f"Bearer {world.KEY}", "Content-Type": "application/json"}
     started = time.perf_counter()
@@ -61,8 +61,8 @@ def _first_token(connection: HTTPConnection, path: str, body: str) -> float:
 
 
 @contextmanager
-def _edge(servers: stubs.Stubs) -> Iterator[int]:
-    """The edge of the local stack, with the functions from the source tree; yields its port."""
+def edge(servers: stubs.Stubs) -> Iterator[tuple[int, int]]:
+    """The edge of the local stack, with the functions from the source tree; yields its port and process id."""
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory, "edge.json")
         port = free_port()
@@ -73,7 +73,7 @@ def _edge(servers: stubs.Stubs) -> Iterator[int]:
             try:
                 if not select.select([process.stdout], [], [], 60)[0] or "ready" not in process.stdout.readline():
                     raise SystemExit("the edge did not start")
-                yield port
+                yield port, process.pid
             finally:
                 process.terminate()
 

@@ -17,7 +17,7 @@ import urllib.request
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -122,7 +122,7 @@ class _Server:
                 threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 
     def _converse(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
+        with suppress(ConnectionError), connection, connection.makefile("rb") as stream:
             while request := _read(stream):
                 path, headers, body = request
                 target = headers.get("x-amz-target")
@@ -134,7 +134,19 @@ class _Server:
                     calls, self._calls = self._calls, Counter()
                     _answer(connection, calls)
                 else:
-                    _stream(connection, json.loads(body)["max_tokens"], FIRST_TOKEN_SECONDS if "/slow/" in path else 0)
+                    self._complete(connection, path, json.loads(body) if body else {})
+
+    def _complete(self, connection: socket.socket, path: str, asked: dict[str, Any]) -> None:
+        first = FIRST_TOKEN_SECONDS if path.startswith("/slow/") else 0
+        if "/converse" in path or "/foundation-models" in path:
+            from benchmarks import bedrock_stub
+
+            bedrock_stub.answer(connection, path, asked, first)
+        elif asked.get("stream"):
+            _stream(connection, asked["max_tokens"], first)
+        else:
+            time.sleep(first)
+            _answer(connection, _completion(asked["max_tokens"]))
 
 
 def _read(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
@@ -202,6 +214,14 @@ def _answer(connection: socket.socket, value: Mapping[str, Any]) -> None:
     status = "400 Bad Request" if "__type" in value else "200 OK"
     head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     connection.sendall(head.encode() + body)
+
+
+def _completion(tokens: int) -> dict[str, Any]:
+    message = {"role": "assistant", "content": " word" * tokens}
+    usage = {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    frame = {"id": "chatcmpl-stub", "object": "chat.completion", "created": 1_800_000_000, "model": "stub"}
+    return {**frame, "choices": choices, "usage": usage}
 
 
 def _stream(connection: socket.socket, tokens: int, first: float) -> None:

@@ -91,6 +91,7 @@ ENVIRONMENTS = {
         Environment("stack", "MiniStack and the model", TOOLS / "stack"),
         Environment("runtime", "Lambda's runtime client", TOOLS / "runtime", virtual=False),
         Environment("clients", "the clients of the contract suite", TOOLS / "clients"),
+        Environment("peers", "the gateways and libraries that the product is measured beside", TOOLS / "peers"),
         Environment("layer", "the third-party layer, for the contract suite", TOOLS / "layer", virtual=False),
     )
 }
