@@ -68,10 +68,11 @@ class Subject(Person):
         for _ in range(2):
             self.http.post("/conversations", json={"items": items, "user": self.name}).raise_for_status()
 
-    def held(self, *kinds: str) -> str:
+    def hold(self, *kinds: str) -> dict[str, Any]:
         named = [word for kind in kinds for word in ("--kind", kind)]
         add = ("holds", "add", self.stack.info.project_id, "--user", "-", *named)
-        return str(self.command_says(*add, "--basis", "tax law", "--by", "dpo", "--days", "9")["hold"])
+        made: dict[str, Any] = self.command_says(*add, "--basis", "tax law", "--by", "dpo", "--days", "9")
+        return made
 
     def begins(self) -> str:
         asked = self.http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": self.name}})
@@ -145,7 +146,7 @@ def test_every_boundary_of_the_workflow_may_be_the_last(line: ListenedLine, subj
     other, who = subject("boundaries-other"), subject("boundaries")
     for one in (other, who):
         one.chats("hello")
-        hold = one.held("day", "completion")
+        hold = one.hold("day", "completion")["hold"]
     _, plain = undisturbed(line, other)
     left = list(ERASING)
 
@@ -160,8 +161,8 @@ def test_every_boundary_of_the_workflow_may_be_the_last(line: ListenedLine, subj
     request, seen = who.begins(), b""
     for _ in ERASING:
         line.idle()
-        assert seen in (b"", who.certificate(request))
-        seen = who.certificate(request)
+        before, seen = seen, who.certificate(request)
+        assert before in (b"", seen)
         who.resumes(request)
     line.idle()
     # then it ends like the other, and no further execution changes a byte of the certificate
@@ -183,6 +184,70 @@ def test_every_boundary_of_the_workflow_may_be_the_last(line: ListenedLine, subj
     assert once_more(line, who, request, "release")
 
 
+def test_a_hold_that_comes_in_between_is_honoured_and_one_that_comes_too_late_is_told_so(
+    line: ListenedLine, subject: Callable[[str], Subject]
+) -> None:
+    # given an erasure that has read the holds, and one that has passed the point of no return
+    for state, late in (("Inventory", False), ("Destroy", True)):
+        who, holds = subject("hold-in-between"), list[dict[str, Any]]()
+
+        def adds(call: Call, at: str = state, who: Subject = who, holds: list[dict[str, Any]] = holds) -> None:
+            if not holds and (call.state, call.number) == (at, 1):
+                holds.append(who.hold("conversation"))
+
+        # when a hold is added
+        line.listen("dsr_", adds)
+        request = who.begins()
+        done = who.until(request, *ENDED)
+        line.idle()
+        # then what it names is kept where it came in time, and its officer knows where it did not
+        (hold,) = holds
+        assert hold["too_late_for"] == ([request] if late else [])
+        assert done["status"] == ("completed" if late else "on_hold")
+        kept = [one["count"] for one in done["stores"] if (one["store"], one["outcome"]) == ("records", "held")]
+        assert kept == ([] if late else [2])
+        named = [entry["hold"] for entry in json.loads(who.certificate(request))["payload"]["holds"]]
+        assert named == ([] if late else [hold["hold"]])
+
+
+def test_one_that_is_taken_back_lets_go_and_one_that_waits_goes_on(
+    line: ListenedLine, subject: Callable[[str], Subject]
+) -> None:
+    # given an erasure that is cancelled before the commit, and stopped there and once more
+    who, left, cancelled = subject("taken-back"), ["Inventory", "Commit", "Unfreeze"], list[int]()
+
+    def cancels(call: Call) -> None:
+        if left and (call.state, call.number) == (left[0], 1):
+            request = (line.running() or "").rpartition(":")[2][:28]
+            if left.pop(0) == "Inventory":
+                cancelled.append(who.http.post(f"/privacy/requests/{request}/cancel").status_code)
+            else:
+                line.stop()
+
+    line.listen("dsr_", cancels)
+    request = who.begins()
+    for _ in range(2):
+        line.idle()
+        who.resumes(request)
+    line.idle()
+    # then nothing was destroyed, and the person's data is read and written as before
+    assert (cancelled, left, who.certificate(request)) == ([200], [], b"")
+    assert who.until(request, *ENDED)["status"] == "cancelled"
+    who.stores()
+    # and one that is stopped while it waits for late writers has its certificate, and looks for them when it goes on
+    line.listen("dsr_")
+    line.waits(20)
+    request = who.begins()
+    assert who.until(request, *ENDED)["status"] == "completed"
+    certificate = who.certificate(request)
+    line.enters("LateWriters")
+    line.stop()
+    line.waits(0)
+    line.listen("dsr_")
+    assert once_more(line, who, request) == certificate
+    assert "LateResidueScan" in {call.state for call in line.calls}
+
+
 def dies(line: ListenedLine, who: Subject, death: Death) -> bytes:
     """Erase someone, with one death on the way; the certificate."""
     left = [death]
@@ -197,15 +262,13 @@ def dies(line: ListenedLine, who: Subject, death: Death) -> bytes:
         return death.moment
 
     line.listen("dsr_", heard)
-    request = who.begins()
+    request, issued = who.begins(), b""
     if not death.alone:
         line.idle()
         line.failed(request)
         line.waits(0)
         issued = who.certificate(request)
         who.resumes(request)
-    else:
-        issued = b""
     line.idle()
     assert left == [], death
     assert line.failed_attempts(request) == 1
@@ -227,8 +290,9 @@ def test_the_function_may_die_inside_any_task(line: ListenedLine, subject: Calla
         for alone in (False, True)
     ]
     if SCALE == 1:
-        signing = next(call for call in calls if call.operation == "Sign")
-        deaths = [Death("Destroy", 3, "after", alone=False), Death("Certify", signing.number, "after", alone=True)]
+        places = {(call.state, call.operation): call.number for call in calls}
+        destroyed, signed = places["Destroy", "PutItem"], places["Certify", "Sign"]
+        deaths = [Death("Destroy", destroyed, "after", alone=False), Death("Certify", signed, "after", alone=True)]
     for death in deaths:
         who = subject("deaths")
         if SCALE > 1:

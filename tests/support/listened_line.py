@@ -121,6 +121,13 @@ class ListenedLine:
         found = [event for event in events if event["type"].endswith("StateEntered")]
         return (found[0]["stateEnteredEventDetails"]["name"], found[0]["id"]) if found else ("", 0)
 
+    def enters(self, state: str) -> None:
+        """Until the running execution is in a state."""
+        deadline = time.monotonic() + SECONDS
+        while self.entered()[0] != state:
+            assert time.monotonic() < deadline, self.entered()
+            time.sleep(0.05)
+
     def failed(self, case: str) -> None:
         """Until a task of the case has failed."""
         deadline = time.monotonic() + SECONDS

@@ -59,6 +59,11 @@ def test_a_chat_may_take_fifteen_minutes_in_both_places(path: str) -> None:
     assert timeout + 5 == SLOT_SECONDS
 
 
+def test_the_second_residue_scan_comes_when_no_function_that_writes_can_be_running_any_more() -> None:
+    longest = max(function["Timeout"] for function in of_type("AWS::Lambda::Function").values())
+    assert TEMPLATE["Parameters"]["LateWriterSeconds"]["Default"] >= longest + 5
+
+
 def test_a_purge_stops_well_before_its_function_would_be_ended() -> None:
     assert RESOURCES["ErasureFunction"]["Properties"]["Timeout"] >= STEP_SECONDS + 240
 
