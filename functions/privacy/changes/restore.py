@@ -25,7 +25,7 @@ from chatapi.store.cases import Case
 from chatapi.store.keys import locator_pk
 from chatapi.store.records import Stale
 from chatapi.store.sealed import Record
-from chatapi.vault import SubjectFrozen, SubjectHandle
+from chatapi.vault import SubjectErased, SubjectFrozen, SubjectHandle
 from privacy.changes.ports import Ports
 from privacy.imports import archive_key
 from privacy.requests import MOST_ARCHIVE_BYTES
@@ -80,11 +80,14 @@ def restore(ports: Ports, case: Case) -> dict[str, Any]:
     """Read an archive in; the facts of the case: `{imported, made}`, how many records of it stand now, by kind."""
     try:
         archive = _checked(ports, case.project, case.subject, case.get("archive"))
+    except BadArchive:  # gone, with an erasure or its seven days, or another one was put in its place
+        return {"imported": {}, "made": 0}
+    try:
         handle = ports.vault.writer(case.project, case.subject, key=case.get("tenant_key"))
         done = _Restoring(ports, case, handle).run(archive)
-    except (BadArchive, *DAMAGED):
+    except DAMAGED:
         raise NotReady from None
-    except SubjectFrozen:
+    except (SubjectErased, SubjectFrozen):
         raise SubjectBusy from None
     return {"imported": dict(done), "made": sum(done[kind] for kind, _, _ in _FILES)}
 

@@ -144,6 +144,22 @@ def test_terms_go_on_and_ceilings_tighten_them() -> None:
     assert world.again(late).get("imported") == {"expired": 4}
 
 
+@pytest.mark.parametrize("by", ["an erasure", "another archive"])
+def test_an_archive_that_is_gone_when_its_turn_comes_brings_nothing_and_the_case_ends(by: str) -> None:
+    world = World()
+    lived(world)
+    copy = copied(world)
+    put(world, copy)
+    case = asked(world)
+    assert world.erase(world.case())[-1] == "Erased"
+    if by == "another archive":
+        put(world, copy[:-1])
+    assert world.change(case)[-1] == "Done"
+    assert world.certificate(case)["payload"]["imported"] == {}
+    assert world.outcomes(case)["records"] == [("nothing_found", 0)]
+    assert world.rows_of(ALICE) == []
+
+
 def test_where_nothing_may_be_stored_or_used_nothing_is_read_in() -> None:
     world = World()
     lived(world)
