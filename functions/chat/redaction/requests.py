@@ -1,13 +1,15 @@
 """Every text of a request that goes to a provider, in one walk: to gather them, and to put others in their place.
 
-What holds no text that can be read (images, audio, files, token arrays) is refused where redaction is demanded, and so
-is what answers in a form that cannot be restored (log probabilities of a placeholder's letters, speech). A name must
-stay what it is, so one that holds a value is refused as well.
+What holds no text that can be read (images, audio, files other than plain text, token arrays) is refused where
+redaction is demanded, and so is what answers in a form that cannot be restored (log probabilities of a placeholder's
+letters, speech). A name must stay what it is, so one that holds a value is refused as well.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
 
 Change = Callable[[str], str]
+_TEXT_FILE = re.compile(
+    r"data:(?:text/(?:plain|csv|markdown|tab-separated-values)|application/json)(?:;charset=utf-8)?;base64",
+    re.IGNORECASE,
+)
 
 
 def not_possible(param: str) -> BadRequest:
@@ -118,6 +124,19 @@ class Walk(NamedTuple):
             return self.change(text)
         return json.dumps(changed, ensure_ascii=False) if doubled or changed != value else self.change(text)
 
+    def file(self, url: str, at: str) -> str:
+        """A data URL of a plain text, whose text is changed. BadRequest for any other."""
+        head, comma, data = url.partition(",")
+        try:
+            if not comma or not _TEXT_FILE.fullmatch(head):
+                raise ValueError
+            text = base64.b64decode(data, validate=True).decode()
+        except ValueError:
+            text = None
+        if text is None:
+            raise not_possible(at)
+        return f"{head},{base64.b64encode(self.text(text).encode()).decode()}"
+
     def same(self, name: str, at: str) -> str:
         """A name, which cannot be changed. BadRequest where it would have to be."""
         if self.change(name) != name:
@@ -144,8 +163,15 @@ def _message(walk: Walk, message: Any, at: str) -> dict[str, Any]:
 def _contents(walk: Walk, content: list[Any], at: str) -> list[dict[str, Any]]:
     out = []
     for index, part in enumerate(content):
+        here = f"{at}.content[{index}]"
+        if part["type"] == "file":
+            file = {
+                name: walk.file(v, here) if name == "file_data" else walk.value(v) for name, v in part["file"].items()
+            }
+            out.append({"type": "file", "file": file})
+            continue
         if part["type"] not in ("text", "refusal"):
-            raise not_possible(f"{at}.content[{index}]")
+            raise not_possible(here)
         out.append({name: value if name == "type" else walk.value(value) for name, value in part.items()})
     return out
 

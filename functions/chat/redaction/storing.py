@@ -33,6 +33,8 @@ def stored_form(value: T, walk: Walk) -> T:
     def field(name: str, inner: Any) -> Any:
         if name in _SCHEMAS and not isinstance(inner, str):
             return walk.value(inner)
+        if name == "file_data" and isinstance(inner, str):
+            return walk.file(inner, "input")
         kept = name == "metadata" or (name in _NOT_TEXT and isinstance(inner, str))
         return inner if kept else of(inner)
 
@@ -43,12 +45,15 @@ def stored_form(value: T, walk: Walk) -> T:
 def redacted_items(items: list[dict[str, Any]], demand: str) -> list[dict[str, Any]]:
     """Items that are put into a conversation by themselves, as they are stored. Their placeholders are numbered from
     somewhere far off, since nobody reads here what else the conversation holds. BadRequest `redaction_not_possible` for
-    images and files, RedactionFailed whatever else is the matter."""
+    images and for files other than plain text, RedactionFailed whatever else is the matter."""
     for index, item in enumerate(items):
         content = item.get("content", item.get("output"))
         for at, part in enumerate(content if isinstance(content, list) else ()):
-            if part["type"] in ("input_image", "input_file"):
-                raise not_possible(f"items[{index}].content[{at}]")
+            here = f"items[{index}].content[{at}]"
+            if part["type"] == "input_image":
+                raise not_possible(here)
+            if part["type"] == "input_file":
+                Walk(str).file(part["file_data"], here)
     crowded = False
     try:
         texts: list[str] = []

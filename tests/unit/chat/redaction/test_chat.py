@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -24,6 +25,11 @@ def said(role: str, content: Any, **more: Any) -> dict[str, Any]:
 
 def call(arguments: str, call_id: str = "c") -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": {"name": "f", "arguments": arguments}}
+
+
+def file(kind: str, content: bytes) -> dict[str, Any]:
+    data = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return {"type": "file", "file": {"file_data": data, "filename": f"{MAIL} x.txt"}}
 
 
 def seen(world: World) -> str:
@@ -67,6 +73,16 @@ def test_every_text_of_a_request_is_hidden_from_the_provider() -> None:
     assert json.loads(messages[3]["content"]) == {"ssn": "<NATIONAL_ID_1>", "mail": "<EMAIL_1>"}
     # and the number that was named once is hidden where it stands alone
     assert messages[5]["content"] == "<NATIONAL_ID_1>"
+
+
+def test_a_file_of_plain_text_is_hidden_within(anything: World) -> None:
+    anything.provider.add(answer("Fine."))
+    content = [file("text/csv", f"name,mail\nJörg,{MAIL}\n".encode())]
+    anything.ask(messages=[said("user", content)], data_handling=ON)
+    [part] = anything.provider.calls[0].messages[0]["content"]
+    head, _, data = part["file"]["file_data"].partition(",")
+    assert (head, part["file"]["filename"]) == ("data:text/csv;base64", "<EMAIL_1> x.txt")
+    assert base64.b64decode(data).decode() == "name,mail\nJörg,<EMAIL_1>\n"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -164,6 +180,8 @@ def test_what_is_stored_has_placeholders_for_all_values_those_of_the_model_too()
             {"messages": [said("user", [{"type": "image_url", "image_url": {"url": "data:,x"}}])]},
             "messages[0].content[0]",
         ),
+        ({"messages": [said("user", [file("application/pdf", b"x")])]}, "messages[0].content[0]"),
+        ({"messages": [said("user", [file("text/plain", b"\xff")])]}, "messages[0].content[0]"),
         ({"messages": [said("user", [{"type": "input_audio", "input_audio": {}}])]}, "messages[0].content[0]"),
         ({"messages": [said("user", "x", name=MAIL)]}, "messages[0].name"),
         ({"tools": [{"type": "function", "function": {"name": MAIL}}]}, "tools[0].function.name"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -117,6 +118,14 @@ def test_items_that_are_put_into_a_conversation_are_redacted_where_the_project_d
     kept = whole(world.call("GET", "/v1/conversations/{id}/items", id=made["id"]))
     assert len(kept["data"]) == 4
     assert MAIL not in json.dumps(kept)
+    # nor does one in a file
+    data = base64.b64encode(MAIL.encode()).decode()
+    file = {"type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64," + data}
+    item = {"role": "user", "content": [file]}
+    whole(world.call("POST", "/v1/conversations/{id}/items", {"items": [item]}, id=made["id"]))
+    kept = whole(world.call("GET", "/v1/conversations/{id}/items", id=made["id"]))
+    [inside] = [part["file_data"] for item in kept["data"] for part in item.get("content", ()) if "file_data" in part]
+    assert base64.b64decode(inside.partition(",")[2]).startswith(b"<EMAIL_")
     # and what cannot be read is not taken
     image = {"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,AA=="}]}
     with pytest.raises(BadRequest) as refused:
