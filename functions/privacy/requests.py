@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
@@ -17,8 +19,6 @@ from privacy.tasks.outcomes import public
 
 MAX_BODY_BYTES = 16 * 1024
 OFFERED = ("access", "portability", "erasure", "correction", "completion", "restriction", "objection", "import")
-PAGES = ("access", "portability", "erasure")
-"""What the portal has pages for."""
 MOST_CHANGES = 20
 MOST_ARCHIVE_BYTES = 32 * 1024 * 1024
 _DETAILS = {
@@ -161,6 +161,11 @@ def complete(wish: _W) -> _W:
     if len(set(places)) < len(places):
         raise BadRequest("A text is corrected once in a request.", code="invalid_value", param="changes")
     return wish
+
+
+def wish_of(fields: Mapping[str, Any]) -> Wish:
+    """What a person asks for themselves, from the fields of a form; refusals as those of `parse`."""
+    return complete(_parsed(Wish, json.dumps(fields).encode()))
 
 
 def parse_session(body: bytes) -> SessionRequest:

@@ -59,6 +59,7 @@ def code(stack: RunningStack, address: str, count: int = 1) -> tuple[str, str]:
 
 
 PICTURES = {"home-en-light", "done-en-light", "request-fr-dark", "verify-ar-light", "policy-ar-light"}
+PICTURES |= {"choices-en-light", "correction-fr-dark"}
 """What docs/portal.md shows."""
 
 
@@ -116,6 +117,63 @@ def test_an_owner_signs_in_has_their_data_erased_and_verifies_the_proof(
     context.close()
     # and what is erased is the address too: the next code for it is never sent
     assert len(mails(stack, address)) == 1
+
+
+@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("fr", "dark")])
+def test_an_end_user_chooses_holds_the_receipt_and_has_a_text_corrected(
+    stack: RunningStack, browser: Browser, tmp_path: Path, language: str, scheme: Any
+) -> None:
+    text, root, name = words(language), stack.info.portal_url, f"chooser-{language}"
+    headers = {"authorization": f"Bearer {stack.info.api_key}"}
+    # given somebody with a stored chat, who comes by a link of the service that they use
+    told = "I live in Berlin."
+    chat = {
+        "model": "smollm2-135m",
+        "store": True,
+        "user": name,
+        "messages": [{"role": "user", "content": told}],
+        "max_tokens": 8,
+    }
+    api = httpx.Client(base_url=stack.info.base_url, headers=headers, trust_env=False, timeout=120)
+    record = api.post("/chat/completions", json=chat).raise_for_status().json()["id"]
+    link = api.post("/privacy/sessions", json={"subject": {"user": name}}).raise_for_status().json()["url"]
+    view: Any = {"width": 900, "height": 700}
+    context = browser.new_context(locale=language, color_scheme=scheme, viewport=view)
+    with watched(context.new_page(), root.removesuffix("/portal")) as page:
+        page.goto(link)
+        page.get_by_role("button", name=text["enter.button"]).click()
+        # when they allow a purpose, then it is on, and the signed receipt follows
+        page.get_by_role("link", name=text["nav.choices"]).click()
+        page.get_by_role("button", name=text["choices.allow"]).first.click()
+        expect(page.get_by_text(text["choices.saved"])).to_be_visible()
+        expect(page.locator(".badge.kept")).to_have_text(text["choices.on"])
+        receipt = page.get_by_role("link", name=text["choices.receipt"])
+        deadline = SystemClock().monotonic() + 60
+        while not receipt.count():
+            assert SystemClock().monotonic() < deadline, "no receipt was signed"
+            page.goto(root + "/choices")
+        picture(page, f"choices-{language}-{scheme}", tmp_path)
+        with page.expect_download() as download:
+            receipt.click()
+        download.value.save_as(tmp_path / "receipt.json")
+        # and the browser verifies it
+        page.get_by_role("link", name=text["nav.verify"]).click()
+        page.get_by_label(text["verify.file"]).set_input_files(tmp_path / "receipt.json")
+        expect(page.get_by_role("status")).to_contain_text(text["verify.valid"])
+        # when they have a text corrected, then the request is followed to its end
+        page.get_by_role("link", name=text["nav.requests"]).click()
+        page.get_by_label(text["rights.correction"], exact=True).check()
+        page.get_by_role("button", name=text["requests.button"]).click()
+        page.get_by_label(text["details.record"]).fill(record)
+        page.get_by_label(text["details.path"]).fill("/messages/0/content")
+        page.get_by_label(text["details.value"]).fill("I live in Paris.")
+        picture(page, f"correction-{language}-{scheme}", tmp_path)
+        page.get_by_role("button", name=text["requests.button"]).click()
+        expect(page.locator(".badge.completed")).to_be_visible(timeout=90_000)
+        expect(page.get_by_text(record)).to_be_visible()
+    context.close()
+    # and it is the corrected text that is stored
+    assert api.get(f"/chat/completions/{record}/messages").json()["data"][0]["content"] == "I live in Paris."
 
 
 def form(client: httpx.Client, page: str) -> dict[str, str]:

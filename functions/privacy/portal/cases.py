@@ -7,12 +7,15 @@ from typing import Any
 from chatapi.errors import Conflict
 from chatapi.store.cases import Case
 from privacy.identity.tokens import Session
+from privacy.portal.details import DETAILED
 from privacy.portal.markup import Html, el, many
 from privacy.portal.shell import Answer, answer, date, form, page, see
 from privacy.portal.visit import Visit
-from privacy.requests import PAGES, show
+from privacy.requests import OFFERED, show
 from privacy.service import Rights
 
+ASKED_HERE = tuple(right for right in OFFERED if right != "import")
+"""The rights that a person asks for here. An archive to be taken back is sent by a program (docs/rights.md)."""
 _STAGES = ("received", "in_progress", "completed")
 _LIVE = ("received", "in_progress")
 
@@ -58,8 +61,12 @@ def export(visit: Visit, rights: Rights, session: Session, case_id: str) -> Answ
 
 def _create(visit: Visit, rights: Rights, session: Session) -> Answer:
     right = visit.form.get("type", "")
-    if right not in PAGES:
+    if right not in ASKED_HERE:
         return _index(visit, rights, session, problem="requests.choose")
+    if right == "objection":
+        return see(visit, "choices")
+    if right in DETAILED:
+        return see(visit, f"ask/{right}")
     if right == "erasure" and visit.form.get("sure") != "yes":
         return _index(visit, rights, session, problem="requests.not_sure", chosen=right)
     return see(visit, f"requests/{rights.open(session.project, session.subject, right).id}")
@@ -79,8 +86,10 @@ def _index(visit: Visit, rights: Rights, session: Session, *, problem: str | Non
         form(
             visit,
             "requests",
-            el("fieldset", el("legend", say("requests.which")), (_choice(visit, right, chosen) for right in PAGES)),
-            _sure(visit) if "erasure" in PAGES else None,
+            el(
+                "fieldset", el("legend", say("requests.which")), (_choice(visit, right, chosen) for right in ASKED_HERE)
+            ),
+            _sure(visit),
             el("button", say("requests.button")),
             class_="stack",
         ),
@@ -151,6 +160,7 @@ def _one(visit: Visit, case: Case, *, problem: str | None = None) -> Answer:
             el("p", _explained(visit, shown, case), class_="lead"),
             el("p", say("complain.text"), class_="message info") if shown["complain"] else None,
             el("dl", (el("div", el("dt", say(f"request.{f[0]}")), el("dd", f[1])) for f in facts if f), class_="facts"),
+            _changes(visit, shown["result"]),
             _outcomes(visit, shown["stores"]),
             _downloads(visit, case),
             id="follow",
@@ -193,6 +203,16 @@ def _explained(visit: Visit, shown: dict[str, Any], case: Case) -> str:
         text = visit.say(f"reasons.{name}")
         return f"{text} {visit.say('reasons.extended')}" if case.get("extended") else text
     return visit.say(f"reasons.{reason or status}")
+
+
+def _changes(visit: Visit, result: dict[str, Any] | None) -> Html | None:
+    """What became of each record that a correction or a statement named, once it is known."""
+    lines = (result or {}).get("changes") or ()
+    items = (
+        el("li", el("code", line["record"], dir="ltr"), ": ", visit.say(f"outcomes.{line['outcome']}"))
+        for line in lines
+    )
+    return el("ul", items) if lines else None
 
 
 def _outcomes(visit: Visit, stores: list[dict[str, Any]]) -> Html | None:

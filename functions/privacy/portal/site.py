@@ -15,6 +15,7 @@ from privacy.consents import Choices
 from privacy.identity.service import Identity
 from privacy.identity.tokens import Session
 from privacy.portal import cases, choices, entrance, public
+from privacy.portal.details import DETAILED, details
 from privacy.portal.markup import el
 from privacy.portal.places import stage_path
 from privacy.portal.shell import Answer, answer, page, see
@@ -46,6 +47,7 @@ _CHOICES: dict[str, Callable[[Visit, Choices, Session], Answer]] = {
     "choices": choices.index,
     "choices/receipt": choices.receipt,
 }
+_DETAILS = {f"ask/{right}": right for right in DETAILED}
 _CASE = re.compile(r"requests/(dsr_[0-9A-Za-z]{24})(?:/([a-z]+))?")
 
 
@@ -77,16 +79,24 @@ def _page(visit: Visit, services: Services) -> Answer:
         return _ENTRANCES[visit.path](visit, services.identity())
     if visit.path in _PUBLIC and visit.method == "GET":
         return _PUBLIC[visit.path](visit)
-    case = _CASE.fullmatch(visit.path)
-    if visit.path != "requests" and visit.path not in _CHOICES and not (case and (case[2] or "") in _OWN):
+    show = _own(visit.path, services)
+    if show is None:
         raise NotFound
-    if visit.session is None:
-        return see(visit, "sign-in")
-    if visit.path in _CHOICES:
-        return _CHOICES[visit.path](visit, services.choices(), visit.session)
-    if case:
-        return _OWN[case[2] or ""](visit, services.rights(), visit.session, case[1])
-    return cases.index(visit, services.rights(), visit.session)
+    return see(visit, "sign-in") if visit.session is None else show(visit, visit.session)
+
+
+def _own(path: str, services: Services) -> Callable[[Visit, Session], Answer] | None:
+    """The page at a path that only somebody who is signed in may see."""
+    if path == "requests":
+        return lambda visit, session: cases.index(visit, services.rights(), session)
+    if path in _CHOICES:
+        return lambda visit, session: _CHOICES[path](visit, services.choices(), session)
+    if path in _DETAILS:
+        return lambda visit, session: details(visit, services.rights(), session, _DETAILS[path])
+    case = _CASE.fullmatch(path)
+    if case is None or (case[2] or "") not in _OWN:
+        return None
+    return lambda visit, session: _OWN[case[2] or ""](visit, services.rights(), session, case[1])
 
 
 def _refusal(visit: Visit, error: ApiError) -> Answer:

@@ -175,6 +175,8 @@ def verify(certificate: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]
 
 
 def _signature(jws: object, payload: dict[str, Any], jwks: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the signature. ValueError for a payload that is not canonical."""
+    wanted = canonical(payload)
     try:
         head, body, signature = str(jws).split(".")
         header = json.loads(unb64url(head))
@@ -188,7 +190,7 @@ def _signature(jws: object, payload: dict[str, Any], jwks: Mapping[str, Any]) ->
             return ["the signature does not hold"]
         der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
         key.verify(der, f"{head}.{body}".encode(), ec.ECDSA(SHA256()))
-        return [] if unb64url(body) == canonical(payload) else ["the payload is not what was signed"]
+        return [] if unb64url(body) == wanted else ["the payload is not what was signed"]
     except (ValueError, InvalidSignature):
         return ["the signature does not hold"]
 

@@ -12,14 +12,14 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from chatapi.certificates import verify
+from chatapi.certificates import RECEIPT, seal_receipt, verify, verify_receipt
 from privacy.portal.words import LANGUAGES, RIGHT_TO_LEFT, words
 from tests.support.browser import barriers, launched, watched
 from tests.support.live_stack import Live
 from tests.unit.privacy.world import World
 
 PUBLIC = ("", "/policy", "/verify", "/developers", "/sign-in", "/code?c=x", "/enter?t=x", "/no-such-page")
-PAGES = (*PUBLIC, "/requests", "/choices")
+PAGES = (*PUBLIC, "/requests", "/choices", "/ask/correction", "/ask/completion", "/ask/restriction")
 
 
 @pytest.fixture(scope="module")
@@ -201,4 +201,34 @@ def test_the_browser_finds_what_the_command_finds(browser: Browser, root: str) -
                 [json.dumps(document), json.dumps(keys)],
             )
             assert told == expected, name
+    page.close()
+
+
+RECEIPTS = {
+    "nothing": lambda document: None,
+    "another object": changed("object", to="privacy.certificate"),
+    "no record": dropped("record"),
+    "no signature yet": changed("jws", to=None),
+    "no signature": dropped("jws"),
+    "another choice": changed("record", "event_state", to="granted"),
+    "more": changed("more", to=1),
+    "a fraction": changed("record", "revision", to=1.5),
+}
+
+
+def test_the_browser_finds_in_a_receipt_what_the_command_finds(browser: Browser, root: str) -> None:
+    signer = World().signer
+    receipt = {"object": RECEIPT, "receipt_id": "con_1.1", "record": {"event_state": "withdrawn", "revision": 1}}
+    page = browser.new_page()
+    page.goto(root + "/verify")
+    for name, forge in RECEIPTS.items():
+        document = json.loads(seal_receipt(receipt, signer))
+        forge(document)
+        for keys in ({"keys": [signer.jwk()]}, {"keys": [World().signer.jwk()]}, {}):
+            told = page.evaluate(
+                f"([c, k]) => import('{root}/assets/certificate.js')"
+                ".then(m => m.verifyReceipt(JSON.parse(c), JSON.parse(k)))",
+                [json.dumps(document), json.dumps(keys)],
+            )
+            assert told == verify_receipt(document, keys), name
     page.close()

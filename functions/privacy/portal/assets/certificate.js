@@ -1,4 +1,4 @@
-// Verifies a certificate of erasure: the same checks, in the same order and words, as chatapi/certificates.py (a test
+// Verifies a certificate, and a receipt of a choice: the same checks, in the same order and words, as chatapi/certificates.py (a test
 // gives both the same forgeries). WebCrypto alone (W3C, "Web Cryptography API"); nothing is sent anywhere.
 
 const OUTCOMES = new Set([
@@ -72,7 +72,9 @@ async function proofHolds(shown, digest) {
   }
 }
 
+// Throws NotCanonical for a payload that is not.
 async function signature(jws, payload, jwks) {
+  const signed = b64url(text.encode(canonical(payload)));
   try {
     const parts = String(jws).split(".");
     if (parts.length !== 3) throw new Error();
@@ -91,9 +93,8 @@ async function signature(jws, payload, jwks) {
       { name: "ECDSA", hash: "SHA-256" }, key, bytes, text.encode(`${head}.${body}`),
     );
     if (!good) return ["the signature does not hold"];
-    return b64url(text.encode(canonical(payload))) === body ? [] : ["the payload is not what was signed"];
-  } catch (error) {
-    if (error instanceof NotCanonical) throw error;
+    return signed === body ? [] : ["the payload is not what was signed"];
+  } catch {
     return ["the signature does not hold"];
   }
 }
@@ -137,4 +138,16 @@ export async function verify(certificate, jwks) {
   }
   if (payload.request !== certificate.request) found.push("the certificate names another request than its payload");
   return found.concat(statements(payload));
+}
+
+// What is wrong with a receipt of a choice: its signature covers every other field.
+export async function verifyReceipt(receipt, jwks) {
+  const { jws = null, ...payload } = receipt ?? {};
+  if (payload.object !== "privacy.consent_receipt" || !isObject(payload.record)) return ["not a receipt"];
+  if (jws === null) return ["the receipt is not signed yet"];
+  try {
+    return await signature(jws, payload, isObject(jwks) ? jwks : {});
+  } catch {
+    return ["the payload is not canonical"];
+  }
 }

@@ -1,5 +1,5 @@
-// The page that verifies a certificate: two file fields and a verdict. The file never leaves the browser.
-import { verify } from "./certificate.js";
+// The page that verifies a certificate or a receipt: two file fields and a verdict. The file never leaves the browser.
+import { verify, verifyReceipt } from "./certificate.js";
 
 const form = document.getElementById("check");
 const verdict = document.getElementById("verdict");
@@ -56,7 +56,8 @@ async function check() {
     say("error", words.noKeys);
     return;
   }
-  const findings = await verify(document_, jwks);
+  const isReceipt = document_?.object === "privacy.consent_receipt";
+  const findings = await (isReceipt ? verifyReceipt : verify)(document_, jwks);
   if (findings.length) say("error", words.invalid, findings);
   else say("good", words.valid);
 }
