@@ -21,13 +21,12 @@ from chatapi_cli.main import app
 from tests.e2e.local_stack import RunningStack
 from tests.e2e.person import ENDED, Person
 from tests.support.campaign import SCALE
+from tests.support.likeness import likeness
 from tests.support.listened_line import Call, ListenedLine
 from tests.unit.privacy.machine import ASL
 
 FOR_EVER = 10**6
 """MiniStack tries a task again even where the execution was stopped meanwhile; it pauses first, so it is a long one."""
-_OWN_TO_A_RUN = ("at", "ciphertext", "erased_at", "erased_by", "expires", "hold", "key_arn", "review", "subject")
-_RUN = ("request", "subjects", "received_at", "completed_at", "irrecoverable_after", "ledger", "wrap_sha256")
 
 
 def tasks(begin: str, choices: dict[str, str] | None = None) -> list[str]:
@@ -88,17 +87,6 @@ class Subject(Person):
         answer = self.get(path)
         assert answer.status_code in (200, 404), answer.text
         return answer.content if answer.status_code == 200 else b""
-
-
-def likeness(certificate: bytes) -> Any:
-    """What two erasures of the same data have in common: all but the ids, the times and what is random."""
-
-    def without(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: without(part) for name, part in value.items() if name not in (*_OWN_TO_A_RUN, *_RUN)}
-        return [without(part) for part in value] if isinstance(value, list) else value
-
-    return without(json.loads(certificate)["payload"])
 
 
 @pytest.fixture(scope="module")
