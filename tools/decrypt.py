@@ -97,7 +97,7 @@ def records(items: list[dict[str, Any]]) -> dict[tuple[str, str], list[tuple[dic
     sealed = {(row["pk"], row["sk"]): row for row in items if isinstance(row.get("body"), bytes)}
     found: dict[tuple[str, str], list[tuple[dict[str, Any], str]]] = {}
     for (pk, sk), row in sorted(sealed.items()):
-        if row["kind"] == "completion" or row["kind"] == "held":
+        if row["kind"] == "held":
             name = sk.rpartition("#")[0]
             parts = [sealed[key] for key in sorted(sealed) if key[0] == pk and key[1].rpartition("#")[0] == name]
             found[pk, name] = [(part, f"body:{index}/{len(parts)}") for index, part in enumerate(parts)]

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from chatapi.errors import BadRequest, NotFound
 from chatapi.ids import is_completion_id
-from chatapi.store.completions import Completions, Filter
+from chatapi.store.completions import Completions, Filter, Stored
+from chatapi.store.records import Stale
 
 MAX_PAGE = 100
 Tags: TypeAlias = Callable[[str, Mapping[str, str]], frozenset[bytes]]
@@ -16,9 +17,8 @@ Tags: TypeAlias = Callable[[str, Mapping[str, str]], frozenset[bytes]]
 
 
 def packed(messages: Sequence[Mapping[str, Any]], completion: Mapping[str, Any]) -> bytes:
-    """The body that is sealed. The metadata comes last: an update of it leaves all bytes before as they are."""
-    rest = {name: value for name, value in completion.items() if name != "metadata"}
-    body = {"messages": messages, "completion": {**rest, "metadata": completion["metadata"]}}
+    """The body that is sealed."""
+    body = {"messages": messages, "completion": completion}
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -35,11 +35,20 @@ class StoredChats:
         return completion
 
     def update(self, project: str, completion_id: str, metadata: dict[str, str]) -> dict[str, Any]:
-        """Put `metadata` in place of what it had; everything else, its expiry too, stays. NotFound, SubjectErased."""
-        body = self._load(project, completion_id)
-        completion: dict[str, Any] = {**body["completion"], "metadata": metadata}
-        changed = packed(body["messages"], completion)
-        self._completions.replace(project, completion_id, changed, tags=self._tags(project, metadata))
+        """Put `metadata` in place of what it had; everything else, its expiry too, stays. NotFound, SubjectErased, and
+        Stale where others change it all the time."""
+        for last in (False, False, True):
+            stored = self._stored(project, completion_id)
+            body = json.loads(stored.body)
+            completion: dict[str, Any] = {**body["completion"], "metadata": metadata}
+            try:
+                changed = packed(body["messages"], completion)
+                self._completions.replace(stored, changed, tags=self._tags(project, metadata))
+            except Stale:
+                if last:
+                    raise
+            else:
+                break
         return completion
 
     def messages(self, project: str, completion_id: str, query: Mapping[str, str]) -> dict[str, Any]:
@@ -86,10 +95,13 @@ class StoredChats:
         return {"object": "chat.completion.deleted", "id": completion_id, "deleted": True}
 
     def _load(self, project: str, completion_id: str) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self._stored(project, completion_id).body)
+        return body
+
+    def _stored(self, project: str, completion_id: str) -> Stored:
         if not is_completion_id(completion_id):
             raise NotFound
-        body: dict[str, Any] = json.loads(self._completions.load(project, completion_id).body)
-        return body
+        return self._completions.load(project, completion_id)
 
 
 def _message(message: dict[str, Any], message_id: str) -> dict[str, Any]:

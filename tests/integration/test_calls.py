@@ -86,6 +86,16 @@ def measured(stack: Deployed) -> dict[str, tuple[str, str]]:
 
     found["save a completion, warm"] = one.cost(save)
     found["load a completion, warm"] = one.cost(lambda: one.completions.load(PROJECT, "chatcmpl-1"))
+    stored, tags = one.completions.load(PROJECT, "chatcmpl-1"), frozenset({b"new"})
+    one.completions.replace(stored, b"y", tags=frozenset({b"old"}))
+
+    def change() -> None:
+        one.completions.replace(one.completions.load(PROJECT, "chatcmpl-1"), b"z", tags=tags)
+
+    found["change a completion's metadata, warm"] = one.cost(change)
+    for number in range(9):
+        one.completions.save(one.completions.open_for(PROJECT, "sub_a"), f"chatcmpl-2{number}", b"x")
+    found["list ten completions of one subject"] = one.cost(lambda: one.completions.list(PROJECT))
     found["delete a completion"] = one.cost(lambda: one.completions.delete(PROJECT, "chatcmpl-1"))
     other = str(stack.client("kms").call("CreateKey", {})["KeyMetadata"]["Arn"])
     item = one.wraps.get(PROJECT, "sub_a")

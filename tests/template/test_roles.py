@@ -137,7 +137,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("PrivacyPolicy", "RequestsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
         ("RightsPolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
         ("RightsPolicy", "VaultTable"): {"GetItem"},
-        ("RightsPolicy", "RecordsTable"): {"BatchGetItem", "Query"},
+        ("RightsPolicy", "RecordsTable"): {"Query"},
         ("RightsPolicy", "LedgerTable"): {"GetItem", "Query", "PutItem"},
         ("ChangesPolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem", "BatchWriteItem"},
         ("ChangesPolicy", "VaultTable"): {"GetItem", "PutItem"},

@@ -9,11 +9,9 @@ from typing import Any
 
 from chatapi.errors import SubjectErased
 from chatapi.store.cases import Case
-from chatapi.store.keys import completion_sk, subject_pk
 from chatapi.store.records import Stale
 from chatapi.vault import SubjectFrozen
 from privacy.changes.correct import NOTHING, Standing, find, handed_in
-from privacy.changes.places import COMPLETION
 from privacy.changes.ports import Ports
 from privacy.tasks.ports import SubjectBusy
 
@@ -40,15 +38,9 @@ def complete(ports: Ports, case: Case) -> dict[str, Any]:
 
 
 def _keep(ports: Ports, case: Case, found: Standing, number: int, text: str) -> None:
-    until = found.record.expires if found.record else _end(ports, found)
     body = json.dumps({"request": case.id, "at": ports.now(), "text": text}, separators=(",", ":")).encode()
     name = f"{case.id}_{number}"
     with suppress(Stale):  # a former run kept it
-        ports.kept.put(found.handle, STATEMENT, [(name, body)], parent=found.id, until=until, absent=True)
-
-
-def _end(ports: Ports, found: Standing) -> int | None:
-    assert found.kind == COMPLETION
-    pk = subject_pk(found.handle.project, found.handle.subject, found.handle.generation)
-    row = ports.records.get(pk, completion_sk(found.id, 0))
-    return row["ttl"] if row else None
+        ports.kept.put(
+            found.handle, STATEMENT, [(name, body)], parent=found.id, until=found.record.expires, absent=True
+        )

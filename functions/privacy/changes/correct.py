@@ -24,7 +24,7 @@ from chatapi.errors import Conflict, NotFound, SubjectErased
 from chatapi.ids import token_of
 from chatapi.ledger import commit
 from chatapi.store.cases import Case
-from chatapi.store.keys import locator_pk
+from chatapi.store.completions import Stored
 from chatapi.store.records import Stale
 from chatapi.store.sealed import Record
 from chatapi.vault import SubjectFrozen, SubjectHandle, lp
@@ -43,13 +43,13 @@ Place = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Standing:
-    """A record as it was read: with whom it lies, and what is in it. `record` is None for a completion."""
+    """A record as it was read: with whom it lies, and what is in it."""
 
     kind: str
     id: str
     handle: SubjectHandle
     body: Any
-    record: Record | None = None
+    record: Record
 
 
 def correct(ports: Ports, case: Case) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def correct(ports: Ports, case: Case) -> dict[str, Any]:
         for place in dict.fromkeys((entry["record"], entry["conversation"]) for entry in wanted):
             paths = {entry["path"] for entry in wanted if (entry["record"], entry["conversation"]) == place}
             of_it = (change for change in asked if (change["record"], change["conversation"]) == place)
-            _apply(ports, case, handle, place, [(c["path"], c["value"]) for c in of_it if c["path"] in paths])
+            _apply(ports, case, place, [(c["path"], c["value"]) for c in of_it if c["path"] in paths])
     except SubjectFrozen:
         raise SubjectBusy from None  # an erasure: either it goes on, and there is nothing to correct, or it lets go
     except SubjectErased:
@@ -126,12 +126,6 @@ def find(ports: Ports, case: Case, record: str, conversation: str | None) -> Sta
     """A record of the case's data subjects. None where there is none, or it is somebody else's: not told apart."""
     kind, project = kind_of(record), case.project
     try:
-        if kind == COMPLETION:
-            locator = ports.records.get(locator_pk(project), record)
-            if locator is None or locator["subject"] not in case.subjects:
-                return None
-            handle = ports.vault.reader(project, locator["subject"], locator["generation"])
-            return Standing(kind, record, handle, json.loads(ports.completions.load(project, record).body))
         if kind == ITEM:
             return _item(ports, case, record, conversation or "")
         handle, found = ports.kept.find(project, str(kind), record)
@@ -158,20 +152,22 @@ def _item(ports: Ports, case: Case, item: str, conversation: str) -> Standing | 
     return None
 
 
-def _apply(ports: Ports, case: Case, own: SubjectHandle, place: Place, values: list[tuple[str, str]]) -> None:
+def _apply(ports: Ports, case: Case, place: Place, values: list[tuple[str, str]]) -> None:
     """All texts of one record. It may be gone by now: then there is nothing left that could be wrong."""
-    if kind_of(place[0]) == COMPLETION:
-        _completion(ports, case, own, place[0], values)
-        return
     for _ in range(_ROUNDS):
         found = find(ports, case, *place)
-        if found is None or found.record is None:
+        if found is None:
             return
         written = [write(found.body, path, value) for path, value in values]
         if not any(written):
             return
         with suppress(Stale):
-            ports.kept.update(found.handle, found.record, _packed(found))
+            if found.kind == COMPLETION:
+                metadata = found.body["completion"].get("metadata") or {}
+                stored, tags = Stored(found.handle, found.record), ports.tags(case.project, metadata)
+                ports.completions.replace(stored, _packed(found), tags=tags)
+            else:
+                ports.kept.update(found.handle, found.record, _packed(found))
             return
     raise Conflict
 
@@ -179,28 +175,7 @@ def _apply(ports: Ports, case: Case, own: SubjectHandle, place: Place, values: l
 def _packed(found: Standing) -> bytes:
     if found.kind == CONTACT:
         return str(found.body["address"]).encode()
-    return json.dumps(found.body, separators=(",", ":")).encode()
-
-
-def _completion(ports: Ports, case: Case, own: SubjectHandle, name: str, values: list[tuple[str, str]]) -> None:
-    """A completion's chunks do not change at once. So the whole new body is written down first, under the person's key:
-    a run that was cut off in between goes by that, since what stands does not open."""
-    ahead = f"{case.id}_{name}"
-    try:
-        body = ports.kept.get(own, CHANGE, ahead).body
-    except NotFound:
-        found = find(ports, case, name, None)
-        if found is None:
-            return
-        for path, value in values:
-            write(found.body, path, value)
-        # As chat.stored packs it: the metadata stays where it was, at the end.
-        body = json.dumps(found.body, separators=(",", ":"), ensure_ascii=False).encode()
-        ports.kept.put(own, CHANGE, [(ahead, body)])
-    metadata = json.loads(body)["completion"].get("metadata") or {}
-    with suppress(NotFound):
-        ports.completions.correct(case.project, name, body, tags=ports.tags(case.project, metadata))
-    ports.kept.delete(own, CHANGE, ahead)
+    return json.dumps(found.body, separators=(",", ":"), ensure_ascii=found.kind != COMPLETION).encode()
 
 
 def _forget_exports(ports: Ports, case: Case) -> None:

@@ -8,7 +8,6 @@ from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.ledger import Ledger
 from chatapi.store.cases import Cases
-from chatapi.store.marks import Marks
 from chatapi.vault import Vault
 from chatapi.vault.dynamo import DynamoWraps
 from chatapi.vault.kms import KmsKeys
@@ -34,6 +33,5 @@ def compose() -> Ports:
         KmsSigner(keys, setting("SIGNING_KEY")),
         clock,
         wraps,
-        Marks(requests, clock),
         S3Uploads(setting("EXPORTS_BUCKET")),
     )

@@ -20,21 +20,19 @@ from chatapi.store.cases import Case
 from chatapi.store.holds import Holds
 from chatapi.store.items import Item, Table, pages
 from chatapi.store.keys import (
-    COMPLETION,
     DAY,
     HOLD,
     UNDATED,
     chunk_attribute,
-    completion_of,
     consent_pk,
     date_of,
     entrant_pk,
     kind_of,
-    locator_pk,
     recipient_of,
     subject_pk,
 )
-from chatapi.store.records import Records
+from chatapi.store.reading import Reading
+from chatapi.store.sealed import Record
 from chatapi.vault import State, SubjectErased, SubjectHandle
 from privacy.consents import record as consent_record
 from privacy.exports.archive import Archive, cell
@@ -45,8 +43,8 @@ from privacy.tasks.ports import NotCovered
 _CASES_A_PAGE = 100
 
 STATEMENT = "statement"
-STATED = ("conversation", "response")
-"""Sealed kinds that statements stand beside; completions are the other one."""
+STATED = ("completion", "conversation", "response")
+"""Kinds that statements stand beside."""
 
 Values = Iterator[dict[str, Any]]
 
@@ -76,43 +74,34 @@ def rows(table: Table, pk: str, prefix: str = "") -> Iterator[Item]:
 
 
 def _completions(ports: Ports, scope: Scope) -> Values:
+    for record, said in _every(ports, scope, "completion"):
+        yield {**json.loads(record.body), **said, "expires_at": record.expires}
+
+
+def _every(
+    ports: Ports, scope: Scope, kind: str, *, nested: bool = False
+) -> Iterator[tuple[Record, dict[str, list[dict[str, Any]]]]]:
+    """Every record of a kind, with the statements beside it where there are any."""
+    records = Reading(ports.records, ports.vault)
     for handle in filter(None, scope.handles.values()):
-        pk, beside = subject_pk(handle.project, handle.subject, handle.generation), _beside(ports, handle)
-        found = _located(ports, handle, pk)
-        for name, group in groupby(found, key=lambda pair: completion_of(pair[0]["sk"])[0]):
-            whole = list(group)
-            if len(whole) == whole[0][1]:  # else a write or a delete that was cut off: nobody can read it
-                chunks = [row for row, _ in whole]
-                said = {"statements": beside[name]} if name in beside else {}
-                yield {**json.loads(_joined(handle, pk, chunks)), **said, "expires_at": chunks[0]["ttl"]}
-
-
-def _located(ports: Ports, handle: SubjectHandle, pk: str) -> Iterator[tuple[Item, int]]:
-    """The rows of completions to which a locator leads, and how many chunks it says that there are."""
-    for page in pages(ports.records, pk, COMPLETION):
-        ids = {completion_of(row["sk"])[0] for row in page}
-        locators = ports.records.get_all([(locator_pk(handle.project), name) for name in sorted(ids)])
-        counts = {row["sk"]: row["chunks"] for row in locators}
-        yield from ((row, counts[name]) for row in page if (name := completion_of(row["sk"])[0]) in counts)
+        beside = _beside(records, handle) if kind in STATED else {}
+        for record in records.every(handle, kind, nested=nested):
+            yield record, {"statements": beside[record.id]} if record.id in beside else {}
 
 
 def _joined(handle: SubjectHandle, pk: str, chunks: list[Item]) -> bytes:
     return b"".join(
-        handle.open("records", pk, row["sk"], chunk_attribute(index, len(chunks)), row.get("rev", 1), row["body"])
+        handle.open("records", pk, row["sk"], chunk_attribute(index, len(chunks)), 1, row["body"])
         for index, row in enumerate(chunks)
     )
 
 
-def _beside(ports: Ports, handle: SubjectHandle) -> dict[str, list[dict[str, Any]]]:
+def _beside(records: Reading, handle: SubjectHandle) -> dict[str, list[dict[str, Any]]]:
     """What the person has put beside records, by their ids (GDPR Art. 16)."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for record in _records(ports).every(handle, STATEMENT, nested=True):
+    for record in records.every(handle, STATEMENT, nested=True):
         found.setdefault(record.parent, []).append(_value(record.body))
     return found
-
-
-def _records(ports: Ports) -> Records:
-    return Records(ports.records, ports.vault, ports.marks, ports.clock)
 
 
 def _held(ports: Ports, scope: Scope) -> Values:
@@ -138,13 +127,9 @@ def _sealed(kind: str, *, below: bool = False) -> Callable[[Ports, Scope], Value
     conversation of several people is."""
 
     def read(ports: Ports, scope: Scope) -> Values:
-        records = _records(ports)
-        for handle in filter(None, scope.handles.values()):
-            beside = _beside(ports, handle) if kind in STATED else {}
-            for record in records.every(handle, kind, nested=below):
-                place = {"parent": record.parent} if below else {}
-                said = {"statements": beside[record.id]} if record.id in beside else {}
-                yield {"id": record.id, **place, "data": _value(record.body), **said, "expires_at": record.expires}
+        for record, said in _every(ports, scope, kind, nested=below):
+            place = {"parent": record.parent} if below else {}
+            yield {"id": record.id, **place, "data": _value(record.body), **said, "expires_at": record.expires}
 
     return read
 

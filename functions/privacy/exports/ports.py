@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from chatapi.store.marks import Marks
 from chatapi.vault import WrapStore
 from privacy.exports.archive import Sink
 from privacy.tasks.ports import Work
@@ -24,5 +23,4 @@ class Ports(Work):
     """One per function."""
 
     wraps: WrapStore
-    marks: Marks
     uploads: Uploads

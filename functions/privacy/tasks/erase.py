@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import groupby
 
 from chatapi.catalogue import expiry, read_policy
 from chatapi.store.cases import COMPLETED, Case
@@ -12,13 +11,10 @@ from chatapi.store.consents import Consents
 from chatapi.store.holds import sealed_anew
 from chatapi.store.items import Item, pages
 from chatapi.store.keys import (
-    COMPLETION,
     HOLD,
     UNDATED,
     chunk_attribute,
-    completion_of,
     held_sk,
-    locator_pk,
     record_sk,
     subject_pk,
 )
@@ -61,7 +57,7 @@ def _reseal(ports: Ports, case: Case, subject: str, holds: dict[str, Item]) -> i
     count = 0
     for kind, hold in sorted(holds.items()):
         ttl = min(hold["expires"], expiry("held", case.created))
-        for name, rows, bound in _completions(ports, source) if kind == "completion" else _records(ports, source, kind):
+        for name, rows, bound in _records(ports, source, kind):
             for index, (row, place) in enumerate(zip(rows, bound, strict=True)):
                 plain = reader.open("records", source, row["sk"], place, row.get("rev", 1), row["body"])
                 sk = held_sk(case.id, name, index)
@@ -74,15 +70,6 @@ def _reseal(ports: Ports, case: Case, subject: str, holds: dict[str, Item]) -> i
 
 Whole = tuple[str, list[Item], list[str]]
 """A record's name, its rows in order, and what each is bound to. Expired and torn ones are left out."""
-
-
-def _completions(ports: Ports, pk: str) -> Iterator[Whole]:
-    rows = (row for page in pages(ports.records, pk, COMPLETION, expired=True) for row in page)
-    for name, chunks in groupby(rows, key=lambda row: completion_of(row["sk"])[0]):
-        whole = list(chunks)
-        locator = ports.records.get(locator_pk(pk.split("#")[1]), name)
-        if locator is not None and locator["chunks"] == len(whole):
-            yield name, whole, [chunk_attribute(index, len(whole)) for index in range(len(whole))]
 
 
 def _records(ports: Ports, pk: str, kind: str) -> Iterator[Whole]:

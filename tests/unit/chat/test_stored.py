@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from chat.providers.scripted import answer
 from chat.stored import packed, paging
 from chatapi.errors import BadRequest, NotFound, SubjectErased
-from chatapi.store.completions import CHUNK_BYTES
 from chatapi.store.items import Change
+from chatapi.store.sealed import CHUNK_BYTES
 from tests.support import openai_types
 from tests.support.chat_world import PROJECT, World, subject_of, whole
 
@@ -47,8 +47,9 @@ def test_a_filter_finds_what_carries_the_pairs_and_decrypts_nothing_else() -> No
     second = keep(world, metadata={"topic": "x"}, model="bedrock-smollm2-135m")
     keep(world, metadata={"topic": "y"})
     opened: list[str] = []
-    reader = world.vault.reader
-    world.vault.reader = lambda *args: opened.append(args[1]) or reader(*args)  # type: ignore[method-assign, func-returns-value]
+    records = world.completions._records
+    read = records.get_many
+    records.get_many = lambda *args: opened.extend(args[2]) or read(*args)  # type: ignore[method-assign, func-returns-value]
     # then each filter gives what it should, after opening just that
     for query, found in (
         ({"metadata[topic]": "x"}, [first, second]),

@@ -17,8 +17,8 @@ from chatapi.ids import Family, completion_id
 from chatapi.ledger import commit
 from chatapi.outbound import NotReached
 from chatapi.store.cases import Case
-from chatapi.store.completions import CHUNK_BYTES
 from chatapi.store.marks import Marks
+from chatapi.store.sealed import CHUNK_BYTES
 from chatapi.store.webhooks import Webhooks
 from chatapi.vault import lp
 from privacy.requests import Wish, complete

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chatapi.catalogue import Kind, catalogue
-from chatapi.store.keys import completion_sk, locator_pk, subject_pk
+from chatapi.store.keys import locator_pk, record_sk, subject_pk
 from privacy.tasks.erasers import erasers
 from privacy.tasks.ports import NotCovered, ResidueFound
 from tests.unit.privacy.world import ALICE, BOB, PROJECT, Interrupted, World
@@ -26,14 +26,14 @@ def world() -> World:
 
 def killed_writer(world: World) -> None:
     """A writer that was killed between its write and its second look at the Vault."""
-    pk, sk = subject_pk(PROJECT, ALICE, 1), completion_sk(ORPHAN, 0)
+    pk, sk = subject_pk(PROJECT, ALICE, 1), record_sk("completion", ORPHAN)
     world.records.put({"pk": pk, "sk": sk, "kind": "completion", "body": b"sealed", "ttl": 1 << 40})
     locator(world)
 
 
 def locator(world: World, subject: str = ALICE, generation: int = 1) -> None:
     row = {"pk": locator_pk(PROJECT), "sk": ORPHAN, "kind": "locator", "subject": subject, "generation": generation}
-    world.records.put({**row, "chunks": 1, "ttl": 1 << 40})
+    world.records.put({**row, "ttl": 1 << 40})
 
 
 @pytest.mark.parametrize("leave", [killed_writer, locator], ids=["rows", "a locator alone"])

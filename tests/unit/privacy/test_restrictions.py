@@ -38,7 +38,7 @@ def test_nothing_stored_is_read_written_listed_or_deleted_by_warm_functions_eith
     # given a function that has the key in memory
     world = World()
     name = world.store(ALICE, b"hello")
-    late = world.kept.writer(PROJECT, ALICE)
+    late, stored = world.kept.writer(PROJECT, ALICE), world.completions.load(PROJECT, name)
     # when
     world.change(asked(world))
     # then its very next call is refused, for that person alone
@@ -47,7 +47,7 @@ def test_nothing_stored_is_read_written_listed_or_deleted_by_warm_functions_eith
     with pytest.raises(ProcessingRestricted):
         world.completions.delete(PROJECT, name)
     with pytest.raises(ProcessingRestricted):
-        world.completions.replace(PROJECT, name, b"x", tags=frozenset())
+        world.completions.replace(stored, b"x", tags=frozenset())
     with pytest.raises(ProcessingRestricted):
         world.kept.writer(PROJECT, ALICE)
     bob = world.store(BOB, b"bob")

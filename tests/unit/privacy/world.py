@@ -186,7 +186,6 @@ class World:
             signer=wrap(self.signer),
             clock=self.clock,
             wraps=wraps,
-            marks=Marks(requests, self.clock),
             uploads=self.uploads,
         )
 

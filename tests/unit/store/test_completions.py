@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chatapi.catalogue import Catalogued, NotInCatalogue, catalogue
 from chatapi.errors import NotFound, SubjectErased
 from chatapi.ids import completion_id
-from chatapi.store.completions import CHUNK_BYTES
+from chatapi.store.sealed import CHUNK_BYTES
 from chatapi.vault import InvalidCiphertext, KeyUnavailable, SubjectHandle
 from tests.support.campaign import examples
 from tests.support.chat_world import PROJECT, World

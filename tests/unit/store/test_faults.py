@@ -17,7 +17,7 @@ from chatapi.aws.errors import AwsUnavailable
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
 from chatapi.errors import ApiError, NotFound
-from chatapi.store.completions import Completions
+from chatapi.store.completions import Completions, Filter
 from chatapi.store.items import MemoryTable
 from chatapi.store.marks import Marks
 from chatapi.store.records import Records
@@ -87,7 +87,7 @@ class World:
         self.records, self.completions, self.vault = self._function(self.faults)
         handle = self.records.writer(*WHO)
         self.records.put(handle, "conversation", [("conv_1", OLD)])
-        self.completions.save(handle, "chatcmpl-1", OLD)
+        self.completions.save(handle, "chatcmpl-1", OLD, model="m", tags=frozenset({b"t1"}))
         self.faults.calls = 0
 
     def _function(self, faults: Faults) -> tuple[Records, Completions, Vault]:
@@ -132,7 +132,11 @@ def remove(world: World) -> None:
     world.completions.delete("prj", "chatcmpl-1")
 
 
-OPERATIONS = (put, update, delete, save, remove)
+def change(world: World) -> None:
+    world.completions.replace(world.completions.load("prj", "chatcmpl-1"), NEW, tags=frozenset({b"t2"}))
+
+
+OPERATIONS = (put, update, delete, save, remove, change)
 
 
 def count(operation: Callable[[World], None]) -> int:
@@ -179,11 +183,16 @@ def test_at_every_call(operation: Callable[[World], None], at: int, after: bool,
     before = {"conv_1": OLD, "conv_2": None, "chatcmpl-1": OLD, "chatcmpl-2": None}
     touched, done = {
         put: ("conv_2", NEW), update: ("conv_1", NEW), delete: ("conv_1", None),
-        save: ("chatcmpl-2", NEW), remove: ("chatcmpl-1", None),
+        save: ("chatcmpl-2", NEW), remove: ("chatcmpl-1", None), change: ("chatcmpl-1", NEW),
     }[operation]  # fmt: skip
     assert states == {**before, touched: states[touched]}
     assert states[touched] in (before[touched], done)
     assert not acknowledged or states[touched] == done
+    # a list that filters finds what stands
+    tag = {OLD: b"t1", NEW: b"t2"}.get(states["chatcmpl-1"] or b"")
+    if tag is not None and operation is not save:
+        listed, _ = completions.list("prj", sieve=Filter("m", frozenset({tag})))
+        assert [stored.body for stored in listed] == [states["chatcmpl-1"]]
     # a refusal that could take back did so
     if fault is not Killed and not acknowledged and operation in (put, save) and at > 1:
         assert states[touched] is None

@@ -3,9 +3,8 @@
 `#` separates the parts. Ids are base62 or hexadecimal, a date is `YYYYMMDD`, a recipient is a name of
 policy/processors.toml, so no part holds the separator and every key parses in one way.
 
-    Records     s#{project}#{subject}#{generation}   completion#{id}#{chunk}     generation: a number
-                s#{project}#{subject}#{generation}   {kind}#{id}                 other encrypted records: their heads
-                s#{project}#{subject}#{generation}   {kind}#{parent}#{id}        and #{revision}#{chunk} behind those
+    Records     s#{project}#{subject}#{generation}   {kind}#{id}                 encrypted records: their heads, and
+                s#{project}#{subject}#{generation}   {kind}#{parent}#{id}        #{write}#{chunk} behind those
                 s#{project}#{subject}#-              day#{date}#{recipient}      rows without a generation
                 s#{project}#{subject}#-              alias#{subject}
                 s#{project}#{subject}#-              idempotency#{digest}
@@ -40,7 +39,6 @@ UNDATED = "-"
 HOLD = "hold"
 """Stands for the generation of the rows that a legal hold keeps."""
 
-COMPLETION = "completion#"
 DAY = "day#"
 ALIAS = "alias#"
 IDEMPOTENCY = "idempotency#"
@@ -53,11 +51,6 @@ def subject_pk(project: str, subject: str, generation: int | str) -> str:
     return f"s#{project}#{subject}#{generation}"
 
 
-def completion_sk(completion_id: str, index: int) -> str:
-    """The sort key of chunk `index` (from 0) of a stored completion."""
-    return f"{COMPLETION}{completion_id}#{index:04d}"
-
-
 def record_sk(kind: str, record_id: str, parent: str = "") -> str:
     """The sort key of a record's head; of an empty id, what the keys of the kind (or of the parent's children) begin
     with."""
@@ -67,12 +60,6 @@ def record_sk(kind: str, record_id: str, parent: str = "") -> str:
 def located_id(sk: str) -> str:
     """The id that a locator leads to, from the sort key of any row of a located kind."""
     return sk.split("#", 2)[1]
-
-
-def completion_of(sk: str) -> tuple[str, int]:
-    """The completion id and the chunk's index that `completion_sk` made the key of."""
-    _, completion_id, index = sk.split("#")
-    return completion_id, int(index)
 
 
 def chunk_attribute(index: int, count: int) -> str:
@@ -116,8 +103,7 @@ def kind_of(sk: str) -> str:
 
 
 def held_sk(case: str, origin: str, index: int) -> str:
-    """The sort key of a chunk of what a legal hold keeps. `origin` is the record's name: a completion's id, or the sort
-    key of another record's head."""
+    """The sort key of a chunk of what a legal hold keeps. `origin` is the sort key of the record's head."""
     return f"{case}#{origin}#{index:04d}"
 
 

@@ -22,27 +22,23 @@ at all. Key, index, count, write and revision are in the encryption context: wha
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, groupby
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from chatapi.catalogue import catalogue, expiry
 from chatapi.clock import Clock
-from chatapi.errors import Conflict, NotFound
-from chatapi.store.items import Collision, Item, Key, Table, pages
+from chatapi.errors import Conflict
+from chatapi.store.items import Collision, Item, Key, Table
 from chatapi.store.keys import locator_pk, record_sk
 from chatapi.store.marks import Marks
-from chatapi.store.sealed import Record, chunks_of, locator_of, opened, partition, rows_of
+from chatapi.store.reading import ID, PAGE, Reading, asked
+from chatapi.store.sealed import Owner, Record, chunks_of, locator_of, partition, rows_of
 from chatapi.vault import SubjectFrozen
 
 if TYPE_CHECKING:
     from chatapi.vault import SubjectHandle, Vault
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_RACES = 3
-_PAGE = 50  # rows, of up to 350 KB
 
 
 class Stale(Conflict):
@@ -52,7 +48,7 @@ class Stale(Conflict):
     message = "The resource was changed by another request at the same time. Read it again, then repeat the change."
 
 
-class Records:
+class Records(Reading):
     """The repository. `table` is the catalogued Records table.
 
     What each method costs in calls: docs/vault.md. Ids have letters, digits, `_` and `-`; ValueError for others where
@@ -60,8 +56,7 @@ class Records:
     """
 
     def __init__(self, table: Table, vault: Vault, marks: Marks, clock: Clock) -> None:
-        self._table = table
-        self._vault = vault
+        super().__init__(table, vault)
         self._marks = marks
         self._clock = clock
 
@@ -69,15 +64,6 @@ class Records:
         """The right to store for a subject, asked for before any work is done: SubjectFrozen during an erasure. `key`:
         the KMS key that the project brought (`Verdict.key`)."""
         return self._vault.writer(project, subject, key=key)
-
-    def find(self, project: str, kind: str, record_id: str) -> tuple[SubjectHandle, Record]:
-        """A record of a located kind by its id: NotFound where it is not this project's, SubjectErased where its key is
-        gone. The handle serves further calls of the same request."""
-        locator = self._table.get(locator_pk(project), record_id) if _ID.fullmatch(record_id) else None
-        if locator is None:
-            raise NotFound
-        handle = self._vault.reader(project, locator["subject"], locator["generation"])
-        return handle, self.get(handle, kind, record_id)
 
     def put(
         self,
@@ -88,15 +74,19 @@ class Records:
         parent: str = "",
         created: float | None = None,
         ceiling_days: int | None = None,
+        ceiling_seconds: int | None = None,
         until: int | None = None,
         absent: bool = False,
+        told: Mapping[str, Any] = MappingProxyType({}),
     ) -> list[Record]:
         """Write new records, (id, body) each, under fresh random ids; with `absent` under any, Stale where one stands.
 
-        They expire by the kind's term, counted from `created` (now where not given); `ceiling_days` and `until` (POSIX
-        seconds: the parent's end) can only tighten it. On any failure everything is taken back.
+        They expire by the kind's term, counted from `created` (now where not given); the ceilings and `until` (POSIX
+        seconds: the parent's end) can only tighten it. `told` is what their locators say besides, in the clear. On any
+        failure everything is taken back.
         """
-        ttl = min(expiry(kind, self._clock.now() if created is None else created, ceiling_days), until or 1 << 62)
+        since = self._clock.now() if created is None else created
+        ttl = min(expiry(kind, since, ceiling_days, ceiling_seconds=ceiling_seconds), until or 1 << 62)
         rows, heads, made = list[Item](), list[Item](), list[Record]()
         for record_id, body in bodies:
             _checked(record_id, parent)
@@ -104,7 +94,7 @@ class Records:
             heads.append(head)
             rows += chunks
             made.append(Record(kind, record_id, parent, 1, body, ttl))
-        locators = [locator_of(handle, record) for record in made] if catalogue().kinds[kind].located else []
+        locators = [locator_of(handle, record, told) for record in made] if catalogue().kinds[kind].located else []
         done: list[Item] = []
         try:
             for head in heads if absent else ():
@@ -118,61 +108,6 @@ class Records:
             self._table.delete_all([(row["pk"], row["sk"]) for row in done])
             raise
         return made
-
-    def get(self, handle: SubjectHandle, kind: str, record_id: str, *, parent: str = "") -> Record:
-        """One record. NotFound where there is none, or it has expired."""
-        _asked(record_id, parent)
-        for _ in range(_RACES):
-            head = self._table.get(partition(handle), record_sk(kind, record_id, parent))
-            if head is None:
-                break
-            with suppress(NotFound):  # an update took the chunks away between the two reads
-                return self._opened(handle, record_id, parent, head)
-        raise NotFound
-
-    def get_many(self, handle: SubjectHandle, kind: str, ids: Sequence[str], *, parent: str = "") -> list[Record]:
-        """Those of `ids` that are there, in the order of `ids`; 100 a call."""
-        wanted = {record_sk(kind, one, parent): one for one in ids if _ID.fullmatch(one)}
-        heads = {row["sk"]: row for row in self._table.get_all([(partition(handle), sk) for sk in wanted])}
-        return [self._opened(handle, one, parent, heads[sk]) for sk, one in wanted.items() if sk in heads]
-
-    def page(
-        self,
-        handle: SubjectHandle,
-        kind: str,
-        *,
-        parent: str = "",
-        after: str | None = None,
-        limit: int = 20,
-        descending: bool = False,
-    ) -> tuple[list[Record], bool]:
-        """A page of a kind, or of the children of `parent`, in the order of their ids, past the id `after`; and whether
-        there is more. A record that was cut off in the middle of being written is not in it."""
-        _asked(after or "-", parent)
-        found: list[Record] = []
-        for record_id, rows in self._groups(handle, kind, parent, after, limit, descending):
-            head = next((row for row in rows if row["sk"] == record_sk(kind, record_id, parent)), None)
-            if head is None or record_id == after:
-                continue
-            if len(found) == limit:
-                return found, True
-            try:
-                found.append(self._opened(handle, record_id, parent, head, rows))
-            except NotFound:
-                continue
-        return found, False
-
-    def every(self, handle: SubjectHandle, kind: str, *, nested: bool = False) -> Iterator[Record]:
-        """Every record of a kind in the order of their keys, read as the store pages: for exports. `nested`: of a kind
-        that lies below other records, whosever those are: a person's items may be in somebody else's conversation."""
-        depth = 3 if nested else 2
-        rows = chain.from_iterable(pages(self._table, partition(handle), record_sk(kind, "")))
-        for place, group in groupby(rows, key=lambda row: tuple(row["sk"].split("#")[1:depth])):
-            found, parent = list(group), place[0] if nested else ""
-            head = next((row for row in found if row["sk"] == record_sk(kind, place[-1], parent)), None)
-            if head is not None:
-                with suppress(NotFound):
-                    yield self._opened(handle, place[-1], parent, head, found)
 
     def update(self, handle: SubjectHandle, record: Record, body: bytes) -> Record:
         """Replace the body of `record`, as it was read; its term stays. Stale where it was changed or deleted since.
@@ -199,19 +134,20 @@ class Records:
         return new
 
     def delete(
-        self, handle: SubjectHandle, kind: str, record_id: str, *, parent: str = "", children: Sequence[str] = ()
+        self, owner: Owner, kind: str, record_id: str, *, parent: str = "", children: Sequence[str] = ()
     ) -> None:
         """Delete a record with all its chunks, and of the kinds in `children` all whose parent it is. Marks are left,
-        so that no backup brings it back. Nothing happens where it is not there. Pages: memory is bounded."""
-        _asked(record_id, parent)
-        pk, project = partition(handle), handle.project
+        so that no backup brings it back. Nothing happens where it is not there. Pages: memory is bounded. It needs no
+        key: a handle will do, and so will whoever names the generation."""
+        asked(record_id, parent)
+        pk, project = partition(owner), owner.project
         own = record_sk(kind, record_id, parent)
         locator: list[Key] = [(locator_pk(project), record_id)] if catalogue().kinds[kind].located else []
         # Locator and head first: from there on nobody reads it, however large the rest.
         self._gone([*locator, (pk, own)])
         for prefix in (own + "#", *(record_sk(child, "", record_id) for child in children)):
             after: str | None = None
-            while rows := self._table.query(pk, prefix, after=after, limit=_PAGE, expired=True):
+            while rows := self._table.query(pk, prefix, after=after, limit=PAGE, expired=True):
                 after = rows[-1]["sk"]
                 self._gone([(pk, row["sk"]) for row in rows])
 
@@ -247,41 +183,6 @@ class Records:
             raise Stale
         return [head, *(self._table.query(head["pk"], chunks_of(head)) if head["chunks"] > 1 else ())]
 
-    def _groups(
-        self, handle: SubjectHandle, kind: str, parent: str, after: str | None, limit: int, descending: bool
-    ) -> Iterator[tuple[str, list[Item]]]:
-        """Record by record all its rows: heads and chunks of one record lie side by side."""
-        prefix = record_sk(kind, "", parent)
-        cursor = record_sk(kind, after, parent) if after else None
-        size = min(limit + 2, 2 * _PAGE + 2)
-
-        def rows() -> Iterator[Item]:
-            start = cursor
-            while True:
-                page = self._table.query(partition(handle), prefix, after=start, limit=size, descending=descending)
-                yield from page
-                if len(page) < size:
-                    return
-                start = page[-1]["sk"]
-
-        for record_id, group in groupby(rows(), key=lambda row: str(row["sk"][len(prefix) :].partition("#")[0])):
-            yield record_id, list(group)
-
-    def _opened(
-        self, handle: SubjectHandle, record_id: str, parent: str, head: Item, rows: Sequence[Item] = ()
-    ) -> Record:
-        """The record of a head. Its chunks are looked for in `rows`, and asked for where they are not all there."""
-        parts = [head]
-        if head["chunks"] > 1:
-            prefix = chunks_of(head)
-            parts += sorted((row for row in rows if row["sk"].startswith(prefix)), key=lambda row: str(row["sk"]))
-            if len(parts) != head["chunks"]:
-                parts = [head, *self._table.query(partition(handle), prefix)]
-        record = opened(handle, record_id, parent, parts)
-        if record is None:
-            raise NotFound
-        return record
-
 
 def _unless_ours(error: Collision, head: Item) -> None:
     """A write whose answer was lost is sent again by the client and collides with itself: the salt tells."""
@@ -290,10 +191,5 @@ def _unless_ours(error: Collision, head: Item) -> None:
 
 
 def _checked(*ids: str) -> None:
-    if not all(_ID.fullmatch(one) for one in ids if one) or not ids[0]:
+    if not all(ID.fullmatch(one) for one in ids if one) or not ids[0]:
         raise ValueError("an id has other characters than letters, digits, _ and -")
-
-
-def _asked(*ids: str) -> None:
-    if not all(_ID.fullmatch(one) for one in ids if one) or not ids[0]:
-        raise NotFound

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chatapi.ids import random62
 from chatapi.store.items import Item
@@ -27,9 +27,28 @@ class Record(NamedTuple):
     expires: int
 
 
-def partition(handle: SubjectHandle) -> str:
-    """Where the rows of the handle's generation lie."""
-    return subject_pk(handle.project, handle.subject, handle.generation)
+class Owner(Protocol):
+    """Whose a record is: one generation of a data subject. Every SubjectHandle is one."""
+
+    @property
+    def project(self) -> str:
+        """The project's id."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """The subject's pseudonym."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """The generation's number, from 1."""
+        ...
+
+
+def partition(owner: Owner) -> str:
+    """Where the rows of the generation lie."""
+    return subject_pk(owner.project, owner.subject, owner.generation)
 
 
 def chunks_of(head: Item) -> str:
@@ -68,7 +87,7 @@ def opened(handle: SubjectHandle, record_id: str, parent: str, rows: Sequence[It
     return Record(head["kind"], record_id, parent, head["rev"], body, head["ttl"])
 
 
-def locator_of(handle: SubjectHandle, record: Record) -> Item:
-    """The row that leads from a record's id to its data subject."""
+def locator_of(handle: SubjectHandle, record: Record, told: Mapping[str, Any]) -> Item:
+    """The row that leads from a record's id to its data subject. `told`: what it says besides, in the clear."""
     where = {"pk": locator_pk(handle.project), "sk": record.id, "kind": "locator"}
-    return {**where, "subject": handle.subject, "generation": handle.generation, "ttl": record.expires}
+    return {**where, "subject": handle.subject, "generation": handle.generation, "ttl": record.expires, **told}
