@@ -31,11 +31,12 @@ ANALYTICS, IMPROVEMENT = "analytics", "improvement"
 
 class Chosen(NamedTuple):
     """The purposes that the subject allows; not `readable`: nobody knows, so none. `sample_until`: when the sample of
-    this chat ends, where one is to be kept (POSIX seconds)."""
+    this chat ends, where one is to be kept (POSIX seconds); `also`: the person's other name in this request."""
 
     purposes: tuple[str, ...] = ()
     readable: bool = True
     sample_until: int | None = None
+    also: str | None = None
 
     def header(self) -> str:
         """What the receipt's header says."""
@@ -59,27 +60,30 @@ class Optional:
         self._samples = samples
         self._clock = clock
 
-    def ask(self, caller: Verdict, subject: str, sample_until: int | None = None) -> Chosen:
+    def ask(self, caller: Verdict, subject: str, sample_until: int | None = None, also: str | None = None) -> Chosen:
         """What the subject allows of what the project's flags name; `sample_until` where the chat could be a sample.
-        Never raises."""
+        `also`: another pseudonym of the same person, whose objections count as well. Never raises."""
+        now = self._clock.now()
         try:
-            granted = self._consents.granted(caller.project, subject, self._clock.now())
+            granted = self._consents.granted(caller.project, subject, now)
+            if also is not None and granted:
+                granted -= self._consents.refused(caller.project, also, now)
         except Exception as error:  # noqa: BLE001 - the chat does not depend on it; logged for the alarm
             log_error("choices_unreadable", error, function="chat", project=caller.project)
             return Chosen(readable=False)
         purposes = tuple(purpose for purpose in caller.purposes if purpose in granted)
-        return Chosen(purposes, sample_until=sample_until if IMPROVEMENT in purposes else None)
+        return Chosen(purposes, sample_until=sample_until if IMPROVEMENT in purposes else None, also=also)
 
     def act(self, asked: Asked, chosen: Chosen, tokens: int, answers: Answers) -> None:
         """Write what is still allowed, after the chat. `answers` gives its whole answers, None where it was cut off.
         Never raises."""
         if not chosen.purposes:
             return
-        still = self.ask(asked.caller, asked.subject).purposes
+        still = self.ask(asked.caller, asked.subject, also=chosen.also).purposes
         if ANALYTICS in still:
             self._count(asked, tokens)
         if IMPROVEMENT in still and chosen.sample_until is not None:
-            self._sample(asked, chosen.sample_until, answers)
+            self._sample(asked, chosen.also, chosen.sample_until, answers)
 
     def _count(self, asked: Asked, tokens: int) -> None:
         features = tuple(name for name in ("stream", "tools", "store") if getattr(asked.request, name, None))
@@ -88,11 +92,11 @@ class Optional:
         except Exception as error:  # noqa: BLE001 - as above
             log_error("pattern_failed", error, function="chat", project=asked.caller.project)
 
-    def _sample(self, asked: Asked, until: int, answers: Answers) -> None:
+    def _sample(self, asked: Asked, also: str | None, until: int, answers: Answers) -> None:
         assert isinstance(asked.request, ChatRequest)
 
         def allowed() -> bool:
-            return IMPROVEMENT in self.ask(asked.caller, asked.subject).purposes
+            return IMPROVEMENT in self.ask(asked.caller, asked.subject, also=also).purposes
 
         try:
             if (said := answers()) is None:
@@ -109,3 +113,9 @@ def sample_until(asked: Asked, kind: str, ceiling: int | None) -> int | None:
     if kind != "completion" or not isinstance(asked.request, ChatRequest) or asked.others or ceiling == 0:
         return None
     return expiry(KIND, asked.since, ceiling_seconds=ceiling)
+
+
+def other_name(asked: Asked) -> str | None:
+    """The person's other name, where a request has two (`user` beside `safety_identifier`)."""
+    request = asked.request
+    return request.user if request.safety_identifier and request.user != request.safety_identifier else None

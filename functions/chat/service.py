@@ -232,9 +232,11 @@ class Chat:
 
     def _choices(self, asked: Asked, kind: str, ceiling: int | None) -> Chosen:
         """What the subject allows, where somebody in the project allowed anything."""
-        from chat.optional import sample_until
+        from chat.optional import other_name, sample_until
 
-        return self._optional().ask(asked.caller, asked.subject, sample_until(asked, kind, ceiling))
+        other = other_name(asked)
+        also = self._subject_of(asked.caller.project, "user", other) if other else None
+        return self._optional().ask(asked.caller, asked.subject, sample_until(asked, kind, ceiling), also)
 
     def model(self, name: str, caller: Verdict) -> Model:
         """The model as the caller's key may see it. ModelNotFound."""

@@ -37,7 +37,15 @@ PLACES = (
     "key-name",
 )
 CANARIES = {place: Canary(place) for place in PLACES}
-TABLES = ("ProjectsTable", "VaultTable", "RecordsTable", "RequestsTable", "SignalsTable", "LedgerTable")
+TABLES = (
+    "ProjectsTable",
+    "VaultTable",
+    "RecordsTable",
+    "RequestsTable",
+    "SignalsTable",
+    "PatternsTable",
+    "LedgerTable",
+)
 
 
 class Haul:

@@ -111,6 +111,20 @@ def test_a_pattern_that_cannot_be_written_does_not_spoil_the_answer(
     assert '"event":"pattern_failed"' in capsys.readouterr().out
 
 
+def test_an_objection_under_the_persons_other_name_counts(world: World) -> None:
+    choose(world, "granted", subject=ALICE)
+    whole(world.ask(user="bob", safety_identifier="alice"))
+    assert requests(world) == 1
+    choose(world, "withdrawn", subject=BOB)
+    assert world.ask(user="bob", safety_identifier="alice").headers["data-handling"].endswith("; purposes=none")
+    assert requests(world) == 1
+    # consent under the other name alone is none
+    choose(world, "withdrawn", subject=ALICE)
+    choose(world, "granted", subject=BOB)
+    whole(world.ask(user="bob", safety_identifier="alice"))
+    assert requests(world) == 1
+
+
 def test_one_purpose_is_no_other(world: World) -> None:
     choose(world, "granted", "marketing")
     choose(world, "granted", "improvement")

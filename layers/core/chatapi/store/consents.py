@@ -62,6 +62,11 @@ class Consents:
         rows = self.all(project, subject, now)
         return frozenset(purpose for purpose, row in rows.items() if stands(purpose, row))
 
+    def refused(self, project: str, subject: str, now: float) -> frozenset[str]:
+        """The purposes that the subject has withdrawn or objected to."""
+        rows = self.all(project, subject, now)
+        return frozenset(purpose for purpose, row in rows.items() if row["state"] == WITHDRAWN)
+
     def choose(self, project: str, subject: str, purpose: str, state: str, now: float, by: str = PROJECT) -> Item:
         """Write a choice, told `by` whom, under the policy version of now; the row as it stands. The same choice again
         changes nothing. Collision after ten lost races."""
