@@ -188,12 +188,15 @@ def test_nothing_a_user_sent_is_found_outside_its_ciphertext(functions: InProces
     # then no canary is anywhere, and the stored chat is gone (the alias led from `user` to `safety_identifier`)
     assert haul.search(outside=raw_items(functions)) == {}
     assert attempt(functions, haul, key, "GET", CHAT + "/{id}", id=done["id"])[0] == 404
-    # and the KMS calls named opaque ids alone, the execution the case and its project
+    # and the KMS calls named opaque ids alone, the executions a case or a choice and its project
     contexts = [payload["EncryptionContext"] for _, _, payload in haul.calls if "EncryptionContext" in payload]
     assert contexts
     assert {name for context in contexts for name in context} == {"tenant", "subject", "generation", "purpose"}
     inputs = [json.loads(payload["input"]) for _, operation, payload in haul.calls if operation == "StartExecution"]
-    assert inputs == [{"project": project, "request": case["id"]}]
+    (choice, erasure) = inputs
+    assert erasure == {"project": project, "request": case["id"]}
+    assert choice.keys() == {"project", "subject", "purpose", "revision", "request"}
+    assert (choice["project"], choice["purpose"], choice["subject"][:4]) == (project, "marketing", "sub_")
 
 
 def test_a_keys_name_is_kept_with_the_project_and_is_nowhere_else(functions: InProcess, haul: Haul) -> None:
