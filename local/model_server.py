@@ -36,8 +36,10 @@ def main(port: int, alias: str) -> None:
     params.port = port
     params.n_parallel = PARALLEL
     params.n_ctx = CONTEXT * PARALLEL
-    params.embedding = True  # besides chats: a text's vector is the mean of its tokens' last hidden states
-    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    # Besides chats: a text's vector is the hidden state at its last token. Not the mean of all: texts of different
+    # lengths that are worked on together are cut up, and the mean is then of the last piece alone.
+    params.embedding = True
+    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
     params.cont_batching = True
     params.cache_prompt = False
     params.cache_ram_mib = 0
