@@ -45,6 +45,8 @@ _FINISH: dict[str, FinishReason] = {
     "content_filtered": "content_filter",
 }
 _TOO_LONG = ("too long", "context length", "context window", "maximum tokens", "too many input tokens")
+_OPERATOR = ("on-demand throughput", "model identifier is invalid", "guardrail identifier")
+"""Refusals of Bedrock's that read like the caller's and are about what the operator configured."""
 _HEADERS = {"content-type": "application/json", "accept": "application/vnd.amazon.eventstream"}
 
 
@@ -197,6 +199,8 @@ def _first_failure(first: Message) -> ProviderError | None:
 def _refused(status: int, kind: str, body: bytes) -> ProviderError:
     if status in (400, 413, 422) and not kind.lower().startswith(("servicequota", "throttling")):
         text = body.decode("utf-8", "replace").lower()
+        if any(words in text for words in _OPERATOR):
+            return ProviderMisconfigured()
         too_long = any(words in text for words in _TOO_LONG)
         return ProviderRejected(Rejection.CONTEXT_LENGTH if too_long else Rejection.BAD_REQUEST)
     return ProviderMisconfigured() if status in (401, 403, 404) else ProviderUnavailable()

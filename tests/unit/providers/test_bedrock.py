@@ -138,6 +138,13 @@ def test_any_cut_of_the_bytes_gives_the_same_events(stub: Stub, pieces: list[str
     assert events_of(stub, *frames) == [*map(Text, pieces), Finish("stop"), Usage(1, 2)]
 
 
+OPERATORS = (
+    "Invocation of model ID m with on-demand throughput isn't supported.",
+    "The provided model identifier is invalid.",
+    "The guardrail identifier or version provided in the request does not exist.",
+)
+
+
 def refusal(status: int, kind: str, message: str = "canary-message") -> Reply:
     return Reply(status, b'{"message": "%b"}' % message.encode(), {"x-amzn-errortype": f"{kind}:http://x/"})
 
@@ -164,6 +171,7 @@ def test_a_rejected_request_says_why_by_name_only(stub: Stub, reply: Reply | Chu
     [
         (refusal(403, "AccessDeniedException"), False),
         (refusal(404, "ResourceNotFoundException"), False),
+        *[(refusal(400, "ValidationException", text), False) for text in OPERATORS],
         (refusal(400, "ServiceQuotaExceededException"), True),
         (refusal(424, "ModelErrorException"), True),
         (Chunks((exception("throttlingException"),)), True),
