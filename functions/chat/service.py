@@ -187,7 +187,7 @@ class Chat:
 
         def attempt(candidate: Model) -> Stream:
             account.cover(prompt_estimate * count, request.output_tokens * count, price_of(candidate.id))
-            return self._stream(asked._replace(model=candidate))
+            return self._stream(asked if candidate is asked.model else asked._replace(model=candidate))
 
         tried: list[Model] = []
         try:

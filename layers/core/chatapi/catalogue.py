@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,12 @@ class Kind:
 
     def allows(self, field: str) -> bool:
         """Whether a field is named, exactly or by a pattern such as `r0_*`."""
-        return field in self.fields or any("*" in name and fnmatchcase(field, name) for name in self.fields)
+        return field in self.fields or any(fnmatchcase(field, name) for name in self.patterns)
+
+    @cached_property
+    def patterns(self) -> tuple[str, ...]:
+        """The names that are patterns."""
+        return tuple(name for name in self.fields if "*" in name)
 
     def allows_all(self, fields: Set[str]) -> bool:
         """Whether each of the fields is named so."""

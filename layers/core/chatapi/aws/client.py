@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections import Counter
+from functools import lru_cache
 
 from chatapi.aws.credentials import AmbientCredentials
 from chatapi.aws.errors import AwsError, AwsUnavailable, TransportError
@@ -169,7 +170,7 @@ class AwsClient:
     def _send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float | None
     ) -> Response:
-        amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        amz_date = _amz_date(int(time.time()))
         signed = self._signer.sign(self._credentials(), method, target, headers=headers, body=body, amz_date=amz_date)
         return self._transport.send(method, target, signed, body, timeout=timeout)
 
@@ -178,6 +179,11 @@ class AwsClient:
             # os.urandom, because SnapStart would clone the state of the random module into every function.
             jitter = int.from_bytes(os.urandom(4), "big") / 2**32
             self._sleep(jitter * min(_LONGEST_BACKOFF, _BACKOFF * 2 ** (attempt - 1)))
+
+
+@lru_cache(maxsize=4)
+def _amz_date(second: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
 def _parse(data: bytes) -> dict[str, Any] | None:

@@ -33,14 +33,16 @@ def top_up(table: str, project: str, slot: bytes, deltas: Mapping[str, int]) -> 
     """The update that reserves more for a request whose `max_tokens` exceeds what the authorizer reserved. Refused, it
     brings the item as it stands."""
     update = _debit(table, project, slot, deltas)
+    places = _places(deltas)
     for index, amount in enumerate(deltas.values()):
-        update["ConditionExpression"] += f" AND #t{index} >= {_value(update, amount)}"
+        update["ConditionExpression"] += f" AND #t{index} >= {places[amount]}"
     update["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return update
 
 
 def _debit(table: str, project: str, slot: bytes, deltas: Mapping[str, int]) -> dict[str, Any]:
-    values: dict[str, Any] = {":z": to_av(0)}
+    places = _places(deltas)
+    values: dict[str, Any] = {":z": to_av(0), **{place: to_av(amount) for amount, place in places.items()}}
     update: dict[str, Any] = {
         "TableName": table,
         "Key": {"pk": to_av(project_key(project))},
@@ -51,19 +53,11 @@ def _debit(table: str, project: str, slot: bytes, deltas: Mapping[str, int]) -> 
     if slot:
         values[":slot"] = to_av(slot)
     update["UpdateExpression"] = "SET " + ", ".join(
-        f"#t{index} = if_not_exists(#t{index}, :z) - {_value(update, amount)}"
-        for index, amount in enumerate(deltas.values())
+        f"#t{index} = if_not_exists(#t{index}, :z) - {places[amount]}" for index, amount in enumerate(deltas.values())
     )
     return update
 
 
-def _value(update: dict[str, Any], amount: int) -> str:
-    """The placeholder of an amount; equal amounts share one."""
-    values: dict[str, Any] = update["ExpressionAttributeValues"]
-    wire = to_av(amount)
-    for name, value in values.items():
-        if value == wire and name.startswith(":d"):
-            return name
-    name = f":d{len(values)}"
-    values[name] = wire
-    return name
+def _places(deltas: Mapping[str, int]) -> dict[int, str]:
+    """The placeholders of the amounts; equal ones share one."""
+    return {amount: f":d{index}" for index, amount in enumerate(dict.fromkeys(deltas.values()))}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 
@@ -44,6 +45,17 @@ def _minute(prefix: str, limit: str, now: float) -> tuple[Window, Window]:
     )
 
 
+def _stamps(now: float) -> tuple[str, str]:
+    """The UTC day as `YYMMDD`, and its month as `YYMM`."""
+    return _stamps_of(int(now // 86400))
+
+
+@lru_cache(maxsize=8)
+def _stamps_of(day: int) -> tuple[str, str]:
+    date = time.strftime("%y%m%d", time.gmtime(day * 86400))
+    return date, date[:4]
+
+
 def requests_per_minute(now: float) -> tuple[Window, Window]:
     """The two request windows of `now`."""
     return _minute("r", "rpm", now)
@@ -61,17 +73,17 @@ def rights_per_minute(now: float) -> tuple[Window, Window]:
 
 def requests_per_day(now: float) -> Window:
     """The UTC day's request counter."""
-    return Window("d_" + time.strftime("%y%m%d", time.gmtime(now)), "rpd", 86400 - now % 86400)
+    return Window("d_" + _stamps(now)[0], "rpd", 86400 - now % 86400)
 
 
 def tokens_per_month(now: float) -> Window:
     """The UTC month's token counter. Its remaining time is the day's: it ends no earlier; no client waits for it."""
-    return Window("m_" + time.strftime("%y%m", time.gmtime(now)), "tpmo", 86400 - now % 86400)
+    return Window("m_" + _stamps(now)[1], "tpmo", 86400 - now % 86400)
 
 
 def spend_per_month(now: float) -> Window:
     """The UTC month's counter of micro-USD."""
-    return Window("s_" + time.strftime("%y%m", time.gmtime(now)), "smo", 86400 - now % 86400)
+    return Window("s_" + _stamps(now)[1], "smo", 86400 - now % 86400)
 
 
 def is_window(name: str) -> bool:
@@ -95,7 +107,7 @@ def expired(name: str, now: float) -> bool:
         return False
     kind, stamp = name.partition("_")[0], name.rpartition("_")[2]
     if kind in ("d", "m", "s"):
-        return stamp < time.strftime("%y%m%d" if kind == "d" else "%y%m", time.gmtime(now - _GRACE))
+        return stamp < _stamps(now - _GRACE)[kind != "d"]
     start = int(stamp) * 60 + (30 if kind[1] == "1" else 0)
     return start + 60 + _GRACE < now
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import count
 from typing import Any, Protocol
 
 from chatapi.aws.av import from_item, to_av, to_item
@@ -132,6 +134,8 @@ class DynamoTable:
 
     def _update(self, words: _Words, pk: str, sk: str | None, change: Change) -> dict[str, Any]:
         """A change as DynamoDB takes it, alone or in a transaction."""
+        if not change.expect:
+            return self._plain_update(pk, sk, change)
         name, value = words.name, words.value
         sets = [f"{name(k)} = {value(v)}" for k, v in change.put.items()]
         sets += [f"{(n := name(k))} = if_not_exists({n}, {value(v)})" for k, v in change.default.items()]
@@ -148,6 +152,20 @@ class DynamoTable:
             **words.request(),
         }
         return request | _on(conditions) if conditions else request
+
+    def _plain_update(self, pk: str, sk: str | None, change: Change) -> dict[str, Any]:
+        """The same of a change without a condition, as every chat makes one: its words are put together once."""
+        expression, names = _words_of(tuple(change.put), tuple(change.default), tuple(change.add), tuple(change.drop))
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "Key": self._key(pk, sk),
+            "UpdateExpression": expression,
+            "ExpressionAttributeNames": dict(names),
+        }
+        given = (*change.put.values(), *change.default.values(), *change.add.values())
+        if given:
+            request["ExpressionAttributeValues"] = {f":v{index}": to_av(value) for index, value in enumerate(given)}
+        return request
 
     def _conditional(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -251,6 +269,23 @@ class _Words:
         if self._values:
             request["ExpressionAttributeValues"] = self._values
         return request
+
+
+@lru_cache(maxsize=256)
+def _words_of(
+    put: tuple[str, ...], default: tuple[str, ...], add: tuple[str, ...], drop: tuple[str, ...]
+) -> tuple[str, Mapping[str, str]]:
+    """The update expression of a change of these attributes, its values numbered in their order, and the names."""
+    places = {attribute: f"#n{index}" for index, attribute in enumerate(dict.fromkeys((*put, *default, *add, *drop)))}
+    values = (f":v{index}" for index in count())
+    sets = [f"{places[name]} = {next(values)}" for name in put]
+    sets += [f"{places[name]} = if_not_exists({places[name]}, {next(values)})" for name in default]
+    parts = ["SET " + ", ".join(sets)] if sets else []
+    if add:
+        parts.append("ADD " + ", ".join(f"{places[name]} {next(values)}" for name in add))
+    if drop:
+        parts.append("REMOVE " + ", ".join(places[name] for name in drop))
+    return " ".join(parts), {place: name for name, place in places.items()}
 
 
 def _on(conditions: list[str]) -> dict[str, Any]:
