@@ -1,17 +1,16 @@
-"""Strict validation against the openai package's own types, which are generated from OpenAI's specification.
-
-openai-python builds its responses without validating them, so a client would not notice a wrong one. Here each object
-must validate strictly, carry every field of its type (those of `MAY_LACK` excepted) and none besides: `OURS` are the
-documented ones (docs/chat.md).
+"""Chat completions and what is around them against the openai package's own types, as `strict` has it, and whole: each
+object carries every field of its type, those of `MAY_LACK` excepted.
 """
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from openai.types import CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionDeleted
 from pydantic import BaseModel
+
+from tests.support.strict import models, strictly
 
 MAY_LACK = {
     "ChatCompletion": {"metadata", "moderation"},  # metadata: of stored completions
@@ -22,12 +21,6 @@ MAY_LACK = {
     "ChoiceDeltaToolCallFunction": {"name"},
     "CompletionTokensDetails": {"text_tokens"},
     "PromptTokensDetails": {"image_tokens", "text_tokens"},
-}
-OURS = {
-    "ChatCompletion": {"data_handling"},
-    "ChatCompletionChunk": {"data_handling"},
-    "CreateEmbeddingResponse": {"data_handling"},
-    "Model": {"chatapi"},
 }
 STORED = {
     "temperature",
@@ -77,40 +70,10 @@ def error(value: Any) -> None:
 
 
 def _check(kind: type[BaseModel], value: Any, more: frozenset[str] | set[str] = frozenset()) -> None:
-    kind.model_validate(value, strict=True)
-    _fields(kind, value, more)
-
-
-def _fields(kind: type[BaseModel], value: dict[str, Any], more: frozenset[str] | set[str] = frozenset()) -> None:
-    name, known = kind.__name__, set(kind.model_fields)
-    missing = known - set(value) - MAY_LACK.get(name, set())
-    assert not missing, f"{name} lacks {sorted(missing)}"
-    unknown = set(value) - known - OURS.get(name, set()) - more
-    assert not unknown, f"{name} has {sorted(unknown)}"
-    for field, info in kind.model_fields.items():
-        _inner(info.annotation, value.get(field))
-
-
-def _inner(annotation: Any, value: Any) -> None:
-    """Go down into the models of a field. Of a union, into the one whose fields fit."""
-    if isinstance(value, list):
-        for item in value:
-            _inner(annotation, item)
-    elif isinstance(value, dict):
-        kinds = [kind for kind in _models(annotation) if _fits(kind, value)]
-        if kinds:
-            _fields(kinds[0], value)
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [kind for inner in get_args(annotation) for kind in _models(inner)]
-
-
-def _fits(kind: type[BaseModel], value: dict[str, Any]) -> bool:
-    tag = kind.model_fields.get("type")
-    return tag is None or "type" not in value or value["type"] in get_args(tag.annotation)
+    for _, found in models(strictly(kind, value, ours=frozenset(f".{name}" for name in more))):
+        name = type(found).__name__
+        missing = set(type(found).model_fields) - found.model_fields_set - MAY_LACK.get(name, set())
+        assert not missing, f"{name} lacks {sorted(missing)}"
 
 
 __all__ = ["chat_completion", "chunk", "deleted", "embeddings", "error", "model"]
