@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from chatapi.clock import Clock
-from chatapi.ids import random62
+from chatapi.ids import ALPHABET, base62, random62
 from privacy.requests import ImportRequest, Subject
 
 LINK_SECONDS = 900
+_KEY = re.compile(r"/import-imp_([0-9A-Za-z]{8})[0-9A-Za-z]{16}\.zip\Z")
 
 
 class Places(Protocol):
@@ -25,6 +27,17 @@ def archive_key(project: str, subject: str, name: str) -> str:
     return f"{project}/{subject}/import-{name}.zip"
 
 
+def begun_at(key: str) -> float | None:
+    """When an archive's place was given out, POSIX seconds, from its key; None for other objects."""
+    found = _KEY.search(key)
+    if found is None:
+        return None
+    number = 0
+    for letter in found[1]:
+        number = number * 62 + ALPHABET.index(letter)
+    return number / 1000
+
+
 class Imports:
     """The service behind /v1/privacy/imports. `pseudonym` turns a selector into the id of the data subject."""
 
@@ -35,12 +48,13 @@ class Imports:
 
     def begin(self, project: str, asked: ImportRequest) -> dict[str, Any]:
         """A place for an archive, and the name under which a request of type `import` names it."""
-        name = "imp_" + random62(24)
+        now = self._clock.now()
+        name = "imp_" + base62(int(now * 1000), 8) + random62(16)
         key = archive_key(project, self._pseudonym(project, asked.subject), name)
         return {
             "object": "privacy.import",
             "archive": name,
             "url": self._places.place(key, asked.size, LINK_SECONDS),
             "headers": {"content-type": "application/zip"},
-            "expires_at": int(self._clock.now()) + LINK_SECONDS,
+            "expires_at": int(now) + LINK_SECONDS,
         }

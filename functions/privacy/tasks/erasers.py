@@ -14,6 +14,7 @@ from chatapi.store.holds import sealed_anew
 from chatapi.store.items import Item, Key, pages
 from chatapi.store.keys import ALIAS, UNDATED, alias_sk, located_id, locator_pk, subject_pk
 from chatapi.vault import InvalidCiphertext, SubjectErased
+from privacy.imports import begun_at
 from privacy.tasks.ports import NotCovered, OutOfTime, Ports
 
 _NAMES = ("pk", "sk", "kind")
@@ -162,10 +163,24 @@ class Exports:
         self, ports: Ports, case: Case, *, delete: bool = False, scan: bool = False, until: float = math.inf
     ) -> Counter[str]:
         """See Eraser."""
-        keys = [key for subject in case.subjects for key in ports.exports.list(f"{case.project}/{subject}/")]
+        found = (key for subject in case.subjects for key in ports.exports.list(f"{case.project}/{subject}/"))
+        keys = [key for key in found if not _of_a_return(ports, case, key)]
         if delete and keys:
             ports.exports.delete(keys)
         return +Counter(export=len(keys))
+
+
+def _of_a_return(ports: Ports, case: Case, key: str) -> bool:
+    """Whether a copy was asked for, or an archive begun, after the inventory: by a person who came back. When the
+    object was written says nothing: an export that was on its way is written late."""
+    inventory = case.get("inventory")
+    if inventory is None:
+        return False
+    begun = begun_at(key)
+    if begun is None:
+        asked = ports.cases.find(case.project, key.rpartition("/")[2].removesuffix(".zip"))
+        begun = asked.created if asked else 0.0
+    return bool(begun > inventory["at"])
 
 
 def in_place(case: Case) -> frozenset[str]:

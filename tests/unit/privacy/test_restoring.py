@@ -16,12 +16,12 @@ from chatapi.ids import Family, completion_id
 from chatapi.store.cases import Case
 from privacy.asking import Terms
 from privacy.exports.archive import Archive
-from privacy.imports import archive_key
+from privacy.imports import Imports, archive_key, begun_at
 from privacy.objects import MemoryUploads
-from privacy.requests import Wish, complete
+from privacy.requests import ImportRequest, Subject, Wish, complete
 from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
 
-NAME, DAY = "imp_" + "a" * 24, 86_400
+NAME, DAY = "imp_" + "0" * 8 + "a" * 16, 86_400
 HISTORY = Terms("history")
 
 
@@ -142,6 +142,39 @@ def test_terms_go_on_and_ceilings_tighten_them() -> None:
     world.change(late)
     assert (world.again(late).status, world.again(late).get("made")) == ("completed", 0)
     assert world.again(late).get("imported") == {"expired": 4}
+
+
+def test_what_a_person_who_came_back_puts_or_asks_for_survives_the_late_scan_of_the_erasure() -> None:
+    # given an erasure whose late scan is still to come, and a place that is given out meanwhile
+    world = World()
+    lived(world)
+    old = begun(world)
+    erasure = world.case()
+    assert world.erase(erasure)[-1] == "Erased"
+    world.clock.advance(60)
+    new = begun(world)
+    access = world.cases.create(PROJECT, f"dsr_{7:024d}", "access", ALICE, world.clock.now())
+    theirs = {f"{PROJECT}/{ALICE}/{access.id}.zip", new}
+    world.exports.keys = {*theirs, old, f"{PROJECT}/{ALICE}/dsr_{1:024d}.zip"}
+    # when
+    world.task(erasure, "late_residue_scan")
+    # then what is of before is gone, and the rest is not
+    assert world.exports.keys == theirs
+
+
+class Place:
+    """Where archives may be put."""
+
+    def place(self, key: str, size: int, seconds: int) -> str:
+        return key
+
+
+def begun(world: World) -> str:
+    imports = Imports(Place(), world.clock, lambda project, subject: ALICE)
+    made = imports.begin(PROJECT, ImportRequest(subject=Subject(user="alice"), size=9))
+    assert begun_at(made["url"]) == int(world.clock.now() * 1000) / 1000
+    assert complete(Wish(type="import", archive=made["archive"]))
+    return str(made["url"])
 
 
 @pytest.mark.parametrize("by", ["an erasure", "another archive"])
