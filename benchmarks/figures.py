@@ -65,7 +65,7 @@ FIGURES: dict[str, Figure] = {
     **_vault("open a history of 50 messages of 2 KiB", "vault.history_50x2k"),
     "vault.overhead_bytes": Figure("bytes that sealing adds", vault.BARS["vault.overhead_bytes"]),
     "rights.records": Figure("stored messages of one data subject, on the local stack"),
-    **_rights("export", 20),
+    **_rights("export", 10),
     **_rights("erasure", 100),
 }
 

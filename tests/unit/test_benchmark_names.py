@@ -30,7 +30,7 @@ BARS = {
     "vault.pair_64k": 1.4,
     "vault.history_50x2k": 2.0,
     "vault.overhead_bytes": 75,
-    "rights.export_calls_per_1000": 20,
+    "rights.export_calls_per_1000": 10,
     "rights.export_peak_mb": 160,
     "rights.erasure_calls_per_1000": 100,
     "rights.erasure_peak_mb": 160,
