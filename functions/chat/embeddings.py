@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from chat import receipts, sse
 from chat.answers import broken
 from chat.providers.base import EmbedCall, ProviderBroken, Vector, Vectors
-from chat.service import Answer, Chat, Started
+from chat.service import Chat
 from chat.shapes import Name
+from chat.started import Answer, Started
 from chat.wire import DataHandling
 from chatapi.bodies import parsed
 from chatapi.errors import BadRequest

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from chat import answers, capabilities, receipts, sse
 from chat.accounting import Account
@@ -20,13 +19,13 @@ from chat.opening import Breaker, open_first
 from chat.providers.base import Provider, ProviderUnavailable, Stream
 from chat.redaction import guarded
 from chat.replays import Claim
+from chat.started import Answer, Keep, Started, kept
 from chat.stored import Tags, packed
 from chat.wire import ChatRequest
 from chatapi.catalogue import expiry
 from chatapi.clock import Clock
-from chatapi.errors import ApiError, BadRequest, StoreFailed
+from chatapi.errors import ApiError, BadRequest
 from chatapi.ids import completion_id
-from chatapi.logs import log_error
 from chatapi.prices import price_of
 from chatapi.store.completions import Completions
 from chatapi.store.days import Days
@@ -35,44 +34,9 @@ from chatapi.verdict import Verdict
 if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
     from chat.optional import Chosen, Optional
-    from chat.redaction.guard import Guard
-    from chatapi.vault import SubjectHandle
 
 _KEPT: tuple[str, ...] = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 _KEPT += ("tools", "tool_choice", "response_format")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What goes back: status, headers of this answer, and the body in pieces."""
-
-    headers: dict[str, str]
-    body: Iterator[bytes]
-
-
-class Started(NamedTuple):
-    """A generation that the provider has accepted, and what a surface needs to answer with it.
-
-    `handle` is the right to store, where it was asked for; `receipt` the headers that say what happens to the data;
-    `expires` when what is stored ends (POSIX seconds), `ceiling` the seconds it may be kept at most, None for the
-    policy's own term: whoever stores passes it on; `told` what else the receipt says. `guard`: redaction is demanded,
-    and what is stored is sealed by it. `sampled`: what was said may be wanted as a sample.
-    """
-
-    model: Model
-    now: float
-    handle: SubjectHandle | None
-    generation: Generation
-    receipt: dict[str, str]
-    expires: int | None = None
-    ceiling: int | None = None
-    told: tuple[receipts.Told, ...] = ()
-    guard: Guard[Any] | None = None
-    sampled: bool = False
-
-
-Keep = Callable[[Started, Transcript], None]
-"""Stores what was generated, once it is whole. Called only where storing was asked for."""
 
 
 class Chat:
@@ -220,7 +184,7 @@ class Chat:
             stream,
             account,
             prompt_estimate,
-            keep=lambda transcript: _kept(keep, started, transcript),
+            keep=lambda transcript: kept(keep, started, transcript),
             disclose=disclose,
         )
         expires = min(expiry(kind, now, ceiling_seconds=ceiling), until or 1 << 62) if handle else None
@@ -309,15 +273,3 @@ def _check(request: ChatRequest | EmbeddingsRequest, model: Model) -> None:
 def _limit_name(request: ChatRequest | EmbeddingsRequest) -> str:
     assert isinstance(request, ChatRequest)  # embeddings have no tokens of output
     return "max_completion_tokens" if request.max_completion_tokens else "max_tokens"
-
-
-def _kept(keep: Keep, started: Started, transcript: Transcript) -> None:
-    if started.handle is None:
-        return
-    try:
-        keep(started, transcript)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the caller must learn that nothing was kept
-        log_error("store_failed", error, function="chat", project=started.handle.project)
-    else:
-        return
-    raise StoreFailed  # outside the handler: no cause travels along

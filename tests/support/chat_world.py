@@ -15,7 +15,8 @@ from chat.providers.scripted import ScriptedProvider
 from chat.replays import Replays
 from chat.responses.routes import Asked, Surface
 from chat.samples import Samples, redacted
-from chat.service import Answer, Chat
+from chat.service import Chat
+from chat.started import Answer
 from chat.stored import StoredChats
 from chat.wire import parse
 from chatapi.catalogue import Catalogued

@@ -21,8 +21,9 @@ from chat.responses.stored import replayed
 from chat.responses.translate import Item, chat_request, full, item_id, of_text, renamed
 from chat.responses.truncation import fitting
 from chat.responses.wire import ResponseCreate
-from chat.service import Answer, Chat, Started
+from chat.service import Chat
 from chat.sse import HEARTBEAT, compact
+from chat.started import Answer, Started
 from chatapi.clock import Clock
 from chatapi.errors import ApiError, BadRequest
 from chatapi.ids import Family

@@ -22,7 +22,7 @@ from chat.providers.base import (
     Usage,
     Vectors,
 )
-from chat.service import Answer
+from chat.started import Answer
 from chatapi.errors import ApiError
 from chatapi.prices import cost
 from tests.support import openai_types
