@@ -12,16 +12,15 @@ import typer
 
 from chatapi.aws.errors import AwsError
 from chatapi.errors import NotFound
-from chatapi.grants import Grant
-from chatapi.keys import SCOPES
 from chatapi.mail import is_address
 from chatapi.store.contacts import NoAddress
 from chatapi.store.project_limits import MAX_LEASE
-from chatapi.store.projects import DAY, MAX_OVERLAP, Limits, ProjectError, demanded
+from chatapi.store.projects import Limits, ProjectError
 from chatapi_cli import restore, vault
 from chatapi_cli.agents import agents_app
 from chatapi_cli.datasets import datasets_app
 from chatapi_cli.dialects import dialects_app
+from chatapi_cli.keys import keys_app
 from chatapi_cli.mail import mail_app
 from chatapi_cli.patterns import patterns
 from chatapi_cli.projects import add_projects
@@ -39,7 +38,6 @@ app = typer.Typer(
 )
 projects_app = typer.Typer(no_args_is_help=True, help="Projects and their limits.")
 signals_app = typer.Typer(no_args_is_help=True, help="Signals of abuse.")
-keys_app = typer.Typer(no_args_is_help=True, help="API keys of a project.")
 requests_app = typer.Typer(no_args_is_help=True, help="Data-rights requests.")
 app.add_typer(projects_app, name="projects")
 app.add_typer(keys_app, name="keys")
@@ -124,101 +122,6 @@ def projects_contact(
     target.projects().keys(project)  # no such project: said so, and nothing is kept
     target.contacts().set(project, sys.stdin.readline().strip() if address == "-" else address)
     typer.echo("the contact is set")
-
-
-@keys_app.command("create")
-def keys_create(
-    project: Project,
-    scope: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; repeatable.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
-    name: Annotated[str, typer.Option(help="A name for people.")] = "",
-    model: Annotated[list[str] | None, typer.Option(help="A model that it may use; repeatable. Default: all.")] = None,
-    cidr: Annotated[
-        list[str] | None, typer.Option(help="Addresses that it may be used from; repeatable. Default: any.")
-    ] = None,
-    retention: Annotated[str | None, typer.Option(help="A ceiling below the project's: none, or history:DAYS.")] = None,
-    redact: Redact = None,
-    rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute with this key.")] = None,
-    tpm: Annotated[int | None, typer.Option(min=1, help="Tokens a minute with this key.")] = None,
-    spend: Annotated[float | None, typer.Option(min=0.000001, help="USD a month with this key.")] = None,
-    stack: Stack = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add a key; the counters are shared with the other keys of the project."""
-    grant = Grant(
-        scopes=tuple(scope or SCOPES[:3]),
-        expires=int(time.time()) + days * DAY if days else None,
-        models=tuple(model) if model else None,
-        retention=retention,
-        cidrs=tuple(cidr) if cidr else None,
-        rpm=rpm,
-        tpm=tpm,
-        spend=None if spend is None else micro_usd(spend),
-        redact=None if redact is None else demanded(redact),
-    )
-    key, _ = find(stack).projects().add_key(project, grant, name)
-    say({"project_id": project, "api_key": key}, as_json)
-
-
-@keys_app.command("list")
-def keys_list(project: Project, stack: Stack = None, as_json: AsJson = False) -> None:
-    """List the keys of a project, never their secrets."""
-    keys = find(stack).projects().keys(project)
-    if as_json:
-        typer.echo(
-            json.dumps(
-                [
-                    {
-                        "kid": key.kid,
-                        "created": key.created,
-                        "name": key.name,
-                        "last_used_on": key.last_used,
-                        "revoked": key.revoked,
-                        "revoked_reason": key.reason,
-                        **vars(key.grant),
-                    }
-                    for key in keys
-                ]
-            )
-        )
-        return
-    for key in keys:
-        grant = key.grant
-        expires = time.strftime("%Y-%m-%d", time.gmtime(grant.expires)) if grant.expires else "never"
-        created = time.strftime("%Y-%m-%d", time.gmtime(key.created))
-        line = f"{key.kid}  created {created}  last used {key.last_used or 'never'}  expires {expires}"
-        line += f"  scopes {' '.join(grant.scopes)}"
-        for what, entries in (("models", grant.models), ("from", grant.cidrs)):
-            line += f"  {what} {' '.join(entries)}" if entries else ""
-        line += f"  retention {grant.retention}" if grant.retention else ""
-        line += f"  redact {grant.redact}" if grant.redact else ""
-        if key.revoked:
-            line += f"  REVOKED {time.strftime('%Y-%m-%d', time.gmtime(key.revoked))}: {key.reason}"
-        for what, limit in (("requests/min", grant.rpm), ("tokens/min", grant.tpm), ("micro-USD/month", grant.spend)):
-            line += f"  {what} {limit}" if limit else ""
-        typer.echo(line + (f"  {key.name}" if key.name else ""))
-
-
-@keys_app.command("revoke")
-def keys_revoke(
-    project: Project, kid: Annotated[str, typer.Argument(help="The key's id, see 'keys list'.")], stack: Stack = None
-) -> None:
-    """End a key; its next request is refused."""
-    find(stack).projects().revoke(project, kid)
-    typer.echo(f"revoked {kid}")
-
-
-@keys_app.command("rotate")
-def keys_rotate(
-    project: Project,
-    kid: Annotated[str, typer.Argument(help="The key to replace.")],
-    overlap: Annotated[int, typer.Option(min=0, max=MAX_OVERLAP, help="Seconds that the old key still works.")] = DAY,
-    stack: Stack = None,
-    as_json: AsJson = False,
-) -> None:
-    """Replace a key by one with the same fields. Both work until the overlap has passed, then the new one alone."""
-    key, _ = find(stack).projects().rotate(project, kid, overlap)
-    say({"project_id": project, "api_key": key}, as_json)
 
 
 @requests_app.command("resume")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+import chatapi_cli.keys
 import chatapi_cli.main
 from authorizer.service import Authorizer
 from chatapi.catalogue import Catalogued, read_policy
@@ -42,7 +43,8 @@ class FakeTarget:
 @pytest.fixture
 def target(monkeypatch: pytest.MonkeyPatch) -> FakeTarget:
     made = FakeTarget()
-    monkeypatch.setattr(chatapi_cli.main, "find", lambda stack: made)
+    for module in (chatapi_cli.main, chatapi_cli.keys):
+        monkeypatch.setattr(module, "find", lambda stack: made)
     return made
 
 
@@ -195,7 +197,7 @@ def test_a_fault_is_one_line_without_a_traceback(
     def nowhere(stack: str | None) -> None:
         raise TargetError("No stack.")
 
-    monkeypatch.setattr(chatapi_cli.main, "find", nowhere)
+    monkeypatch.setattr(chatapi_cli.keys, "find", nowhere)
     monkeypatch.setattr("sys.argv", ["chatapi", "keys", "list", "x"])
     with pytest.raises(SystemExit) as caught:
         chatapi_cli.main.main()
