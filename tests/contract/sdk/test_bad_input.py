@@ -79,7 +79,7 @@ BODIES = [
     bad_json(
         "an unknown kind of part", body(messages=[{"role": "user", "content": [{"type": CANARY}]}]), "invalid_value"
     ),
-    bad_json("a custom tool", body(tools=[{"type": "custom", "custom": {"name": CANARY}}]), "invalid_value"),
+    bad_json("a tool of no kind", body(tools=[{"type": CANARY, CANARY: {"name": CANARY}}]), "invalid_value"),
     bad_json("a flag that is a word", body(stream=CANARY), "invalid_type"),
     bad_json("a huge number", body(max_tokens=10**400), "invalid_value"),
     bad_json("a negative number", body(max_tokens=-1), "invalid_value"),
