@@ -20,6 +20,9 @@ _BLOCK = 1 << 16
 _END = 22
 """Bytes of a ZIP's end record without a comment (APPNOTE.TXT 4.3.16)."""
 _ENTRIES, _DIRECTORY_BYTES = 64, 1 << 16
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Those that `zipfile` unpacks no further than it is asked to. Of bzip2 and LZMA it unpacks whatever a block of input
+holds, gigabytes of it, before it looks at how much was wanted."""
 
 # What zipfile raises for a damaged archive (ValueError too), an encrypted one (RuntimeError) and a compression that it
 # does not know (NotImplementedError, a RuntimeError).
@@ -38,6 +41,8 @@ def is_small(data: bytes) -> bool:
 
 def manifest_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     """What claims to be the manifest; None where there is none. One of DAMAGED."""
+    if any(entry.compress_type not in _COMPRESSIONS for entry in archive.infolist()):
+        raise zipfile.BadZipFile
     if MANIFEST not in archive.namelist() or archive.getinfo(MANIFEST).file_size > MANIFEST_BYTES:
         return None
     raw = _bounded(archive.open(MANIFEST))
