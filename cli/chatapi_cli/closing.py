@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from chatapi.aws.av import from_item, to_av
 from chatapi.ids import request_id
 from chatapi.limits.admission import dead_slots
-from chatapi.store.cases import COMPLETED, FAILED, IN_PROGRESS, ON_HOLD, RECEIVED, Case, Cases
+from chatapi.store.case_states import COMPLETED, FAILED, IN_PROGRESS, ON_HOLD, RECEIVED
+from chatapi.store.cases import Case, Cases
 from chatapi.store.keys import HOLD
 from chatapi.store.project_states import ProjectStates
 

@@ -16,7 +16,7 @@ from chatapi.aws.av import from_item, to_item
 from chatapi.aws.errors import AwsError
 from chatapi.catalogue import Catalogued
 from chatapi.clock import Clock
-from chatapi.store.cases import IRREVERSIBLE
+from chatapi.store.case_states import IRREVERSIBLE
 from chatapi.store.dynamo import DynamoTable
 from chatapi.store.items import Item, Key
 from chatapi.store.keys import HOLD, UNDATED, case_pk

@@ -19,7 +19,8 @@ from chatapi.clock import Clock, day_of
 from chatapi.errors import NotFound
 from chatapi.logs import log, log_error
 from chatapi.mail import Mail
-from chatapi.store.cases import ON_HOLD, Case, Cases
+from chatapi.store.case_states import ON_HOLD
+from chatapi.store.cases import Case, Cases
 from chatapi.store.items import Key, Table
 from chatapi.store.keys import CLOCKING, CLOCKING_PK, timer_pk
 from chatapi.store.timers import BEFORE, HOLDS, NEXT, OVERDUE, set_reminder, set_timer

@@ -17,7 +17,8 @@ from typing import Protocol
 from chatapi.catalogue import expiry
 from chatapi.clock import Clock
 from chatapi.errors import NotFound
-from chatapi.store.cases import COMPLETED, Case, Cases
+from chatapi.store.case_states import COMPLETED
+from chatapi.store.cases import Case, Cases
 from chatapi.store.items import Change, Collision, Table
 from chatapi.store.keys import download_pk
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from chatapi.catalogue import read_policy
-from chatapi.store.cases import CLOSED, COMPLETED, FAILED, IN_PROGRESS, IRREVERSIBLE, ON_HOLD, RECEIVED, Case
+from chatapi.store.case_states import CLOSED, COMPLETED, FAILED, IN_PROGRESS, IRREVERSIBLE, ON_HOLD, RECEIVED
+from chatapi.store.cases import Case
 
 
 def explained(case: Case) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from chatapi.bodies import Strict, parsed
 from chatapi.deadlines import acknowledge_by, ccpa_due
 from chatapi.errors import BadRequest
 from chatapi.mail import is_address
-from chatapi.store.cases import CANCEL, REVERSIBLE, Case
+from chatapi.store.case_states import CANCEL, REVERSIBLE
+from chatapi.store.cases import Case
 from privacy.changes.places import COMPLETION, CONTACT, CONVERSATION, ITEM, RESPONSE, fits, is_place, kind_of
 from privacy.explanations import explained
 from privacy.tasks.outcomes import public

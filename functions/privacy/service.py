@@ -12,7 +12,8 @@ from chatapi.certificates import Signer
 from chatapi.clock import Clock
 from chatapi.errors import BadRequest, Conflict, NotFound, Unavailable
 from chatapi.ids import base62, request_id
-from chatapi.store.cases import COMPLETED, FAILED, RECEIVED, Case, Cases
+from chatapi.store.case_states import COMPLETED, FAILED, RECEIVED
+from chatapi.store.cases import Case, Cases
 from chatapi.vault import lp, project_pepper, subject_id
 from privacy.asking import NOTHING_KEPT, Asking, Terms
 from privacy.downloads import Links

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chatapi.catalogue import catalogue, read_policy
-from chatapi.store.cases import COMMIT, Case, NotAllowed
+from chatapi.store.case_states import COMMIT
+from chatapi.store.cases import Case, NotAllowed
 from chatapi.store.items import pages
 from chatapi.store.keys import DAY, UNDATED, recipient_of, subject_pk
 from privacy.changes.beside import KEPT, complete

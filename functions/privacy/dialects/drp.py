@@ -29,13 +29,8 @@ from chatapi.errors import BadRequest, Forbidden, NotFound, RateLimited, Request
 from chatapi.ids import request_id
 from chatapi.outbound import BadUrl, Outbound
 from chatapi.store.agents import Agent, Agents
-from chatapi.store.cases import (
-    CANCELLED,
-    RECEIVED,
-    Case,
-    Cases,
-    NotAllowed,
-)
+from chatapi.store.case_states import CANCELLED, RECEIVED
+from chatapi.store.cases import Case, Cases, NotAllowed
 from chatapi.vault import lp, project_pepper, subject_id
 from privacy.dialects.bindings import DRP, Binding, Bindings
 from privacy.dialects.drp_status import status_of, word

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from chatapi.clock import iso
-from chatapi.store.cases import CANCELLED, CLOSED, COMPLETED, FAILED, ON_HOLD, RECEIVED, REVERSIBLE, Case
+from chatapi.store.case_states import CANCELLED, CLOSED, COMPLETED, FAILED, ON_HOLD, RECEIVED, REVERSIBLE
+from chatapi.store.cases import Case
 from privacy.dialects.bindings import Binding
 from privacy.explanations import explained
 

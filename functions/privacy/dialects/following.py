@@ -18,7 +18,8 @@ from chatapi.certificates import Signer
 from chatapi.clock import Clock
 from chatapi.logs import log
 from chatapi.outbound import BadUrl, NotReached, Outbound
-from chatapi.store.cases import CANCELLED, COMPLETED, FAILED, Case, Cases
+from chatapi.store.case_states import CANCELLED, COMPLETED, FAILED
+from chatapi.store.cases import Case, Cases
 from privacy.dialects import drp_status, opendsr
 from privacy.dialects.bindings import DRP, Binding, Bindings
 

@@ -27,7 +27,8 @@ from chatapi.certificates import Signer
 from chatapi.clock import Clock, iso
 from chatapi.errors import BadRequest, Conflict, NotFound
 from chatapi.outbound import BadUrl, Outbound
-from chatapi.store.cases import CANCELLED, CLOSED, COMPLETED, FAILED, IN_PROGRESS, Case
+from chatapi.store.case_states import CANCELLED, CLOSED, COMPLETED, FAILED, IN_PROGRESS
+from chatapi.store.cases import Case
 from privacy.dialects.bindings import OPENDSR, Binding, Bindings
 from privacy.dialects.certificate import der_signature, self_signed
 from privacy.explanations import explained

@@ -7,7 +7,8 @@ from typing import Any
 
 from chatapi.catalogue import catalogue, read_policy
 from chatapi.certificates import VERSION
-from chatapi.store.cases import CANCELLED, COMMIT, COMPLETED, Case, NotAllowed
+from chatapi.store.case_states import CANCELLED, COMMIT, COMPLETED
+from chatapi.store.cases import Case, NotAllowed
 from privacy.exports.archive import Archive
 from privacy.exports.exporters import Scope, exporters, recipients, scope_of
 from privacy.exports.page import page

@@ -16,7 +16,8 @@ from chatapi.catalogue import read_policy
 from chatapi.clock import Clock
 from chatapi.ids import request_id
 from chatapi.mail import Mail
-from chatapi.store.cases import COMPLETED, ON_HOLD, RECEIVED, REVERSIBLE, Act, Case, Cases, NotAllowed
+from chatapi.store.case_states import COMPLETED, ON_HOLD, RECEIVED, REVERSIBLE, Act
+from chatapi.store.cases import Case, Cases, NotAllowed
 from chatapi.vault import project_pepper, subject_id
 from privacy.intake.letters import Letter, Verdicts, domain_of
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from chatapi.store.cases import (
+from chatapi.store.case_states import (
     CANCELLED,
     COMPLETED,
     FAIL,
@@ -17,9 +17,8 @@ from chatapi.store.cases import (
     ON_HOLD,
     REVERSIBLE,
     START,
-    Case,
-    NotAllowed,
 )
+from chatapi.store.cases import Case, NotAllowed
 from chatapi.store.holds import Holds, holdable
 from chatapi.store.items import Item, pages
 from chatapi.store.keys import ALIAS, DAY, UNDATED, recipient_of, subject_pk

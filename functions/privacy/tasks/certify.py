@@ -13,7 +13,8 @@ from typing import Any
 
 from chatapi.certificates import canonical, issue
 from chatapi.ledger import commit, proof
-from chatapi.store.cases import COMPLETE, COMPLETED, HOLD, Case, NotAllowed
+from chatapi.store.case_states import COMPLETE, COMPLETED, HOLD
+from chatapi.store.cases import Case, NotAllowed
 from privacy.tasks.outcomes import frame, irrecoverable_after, per_store
 from privacy.tasks.ports import NotReady, Ports, Result, Work
 from privacy.tasks.tell import line

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from chatapi.catalogue import expiry, read_policy
-from chatapi.store.cases import COMPLETED, Case
+from chatapi.store.case_states import COMPLETED
+from chatapi.store.cases import Case
 from chatapi.store.consents import Consents
 from chatapi.store.holds import sealed_anew
 from chatapi.store.items import Item, pages

@@ -6,7 +6,8 @@ from typing import Any
 
 from chatapi.catalogue import catalogue, read_policy
 from chatapi.certificates import VERSION
-from chatapi.store.cases import IRREVERSIBLE, Case
+from chatapi.store.case_states import IRREVERSIBLE
+from chatapi.store.cases import Case
 
 _DAY = 86_400
 _NO_DATA = "holds no data of a data subject"

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from chatapi.catalogue import catalogue
-from chatapi.store.cases import COMPLETED, RELEASE, Case, NotAllowed
+from chatapi.store.case_states import COMPLETED, RELEASE
+from chatapi.store.cases import Case, NotAllowed
 from chatapi.store.days import forget
 from chatapi.store.holds import Holds
 from chatapi.store.items import Item, Key, pages

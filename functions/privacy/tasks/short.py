@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
-from chatapi.store.cases import CANCELLED, COMPLETE, COMPLETED, FAIL, START, Case, NotAllowed
+from chatapi.store.case_states import CANCELLED, COMPLETE, COMPLETED, FAIL, START
+from chatapi.store.cases import Case, NotAllowed
 from chatapi.store.keys import ALIAS, UNDATED, subject_pk
 from privacy.tasks.certify import issue_once
 from privacy.tasks.outcomes import frame

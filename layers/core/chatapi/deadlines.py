@@ -13,12 +13,21 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from chatapi.catalogue import read_policy
 
 TERM_DAYS = 30
 CCPA_DAYS = 45
 ACKNOWLEDGE_BUSINESS_DAYS = 10
 OPT_OUT_BUSINESS_DAYS = 15
 EXTENSION_MONTHS = 2
+
+
+def controller_zone() -> tzinfo:
+    """The zone on whose calendar a month is counted (policy/rights.toml). UTC needs no time zone data."""
+    name = read_policy("rights")["controller"]["zone"]
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def due(created: float, zone: tzinfo = UTC) -> float:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import chatapi_cli.main
 import chatapi_cli.rights
 from chatapi.catalogue import Catalogued
-from chatapi.store.cases import COMMIT, START
+from chatapi.store.case_states import COMMIT, START
 from chatapi.store.items import MemoryTable, Table
 from chatapi.store.keys import held_case_sk, open_pk
 from tests.unit.cli.test_requests import PROJECT, REQUEST, FakeTarget

@@ -8,21 +8,8 @@ from hypothesis import strategies as st
 
 from chatapi.catalogue import NotInCatalogue
 from chatapi.errors import NotFound
-from chatapi.store.cases import (
-    CANCEL,
-    COMMIT,
-    COMPLETE,
-    DENY,
-    FAIL,
-    HOLD,
-    PAUSE,
-    RELEASE,
-    RESUME,
-    START,
-    Act,
-    Case,
-    NotAllowed,
-)
+from chatapi.store.case_states import CANCEL, COMMIT, COMPLETE, DENY, FAIL, HOLD, PAUSE, RELEASE, RESUME, START, Act
+from chatapi.store.cases import Case, NotAllowed
 from tests.unit.privacy.world import ALICE, PROJECT, World
 
 ACTS = {

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapi.mail import MemoryMail
-from chatapi.store.cases import ON_HOLD
+from chatapi.store.case_states import ON_HOLD
 from privacy.intake.handler import PREFIX, Ports, receive
 from privacy.intake.letters import MAX_HEAD, Letter, NotALetter, Verdicts, read
 from privacy.intake.service import INTAKE, Intake

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from chatapi.catalogue import Catalogued, read_policy
 from chatapi.errors import Conflict
-from chatapi.store.cases import CANCEL, COMMIT, COMPLETE, FAIL, START, Case, Cases, NotAllowed
+from chatapi.store.case_states import CANCEL, COMMIT, COMPLETE, FAIL, START
+from chatapi.store.cases import Case, Cases, NotAllowed
 from chatapi.store.items import Item, MemoryTable
 from chatapi.store.keys import open_pk
 from privacy.explanations import explained

@@ -1,12 +1,6 @@
 """Data-rights cases in the Requests table: opaque ids, states, times and outcomes. Nothing the data subject said.
 
-                          commit
-    received ─▶ in_progress ─▶ in_progress, irreversible ─▶ completed
-     ▲ │            │ ▲            │ ▲        │ ▲
-     │ ├────────────┤ └── failed ◄─┘ │        ▼ │ start, when the last hold has ended
-     │ ▼            ▼        └───────┘       on_hold      legal holds keep a part; the rest is erased
-     │ cancelled  cancelled                      only while reversible
-     └─▶ on_hold (identity in doubt: the clock stands)     denied: failed, stage closed; does not start again
+Their states, and what leads from one to another: case_states.py.
 
 Every act is one conditional update, so of two that exclude each other (cancel and commit) exactly one happens, and
 `completed`, `cancelled` and a denial are final. An open case of the same right, subject and target is found again, so a
@@ -17,54 +11,34 @@ stand, and what the irreversible steps find is written where nothing stands yet 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from chatapi.catalogue import expiry, read_policy
-from chatapi.deadlines import due, extended, may_extend
+from chatapi.deadlines import controller_zone, due, extended, may_extend
 from chatapi.errors import Conflict, NotFound, Unavailable
+from chatapi.store.case_states import (
+    CANCEL,
+    CLOSED,
+    COMMIT,
+    DENY,
+    FAILED,
+    IN_PROGRESS,
+    IRREVERSIBLE,
+    ON_HOLD,
+    PAUSE,
+    RECEIVED,
+    RESUME,
+    REVERSIBLE,
+    Act,
+)
 from chatapi.store.items import Change, Collision, Item, Table
 from chatapi.store.keys import case_pk, open_pk, open_sk, own_pk
 from chatapi.store.timers import set_reminder
 
-RECEIVED, IN_PROGRESS, ON_HOLD = "received", "in_progress", "on_hold"
-COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
-REVERSIBLE, IRREVERSIBLE, CLOSED = "reversible", "irreversible", "closed"
-
-_ANY = frozenset({REVERSIBLE, IRREVERSIBLE})
 _RACES = 8
 _OWN = 100  # what a person sees of their own cases; the export has all
-
-
-@dataclass(frozen=True)
-class Act:
-    """One transition: from which states and stages, to which state; `put` sets more."""
-
-    source: frozenset[str]
-    target: str
-    stages: frozenset[str] = _ANY
-    put: Mapping[str, Any] = field(default_factory=dict)
-
-
-START = Act(frozenset({RECEIVED, IN_PROGRESS, FAILED}), IN_PROGRESS)
-COMMIT = Act(frozenset({IN_PROGRESS}), IN_PROGRESS, put={"stage": IRREVERSIBLE})
-COMPLETE = Act(frozenset({IN_PROGRESS}), COMPLETED, frozenset({IRREVERSIBLE}))
-FAIL = Act(frozenset({RECEIVED, IN_PROGRESS, FAILED}), FAILED)
-CANCEL = Act(frozenset({RECEIVED, IN_PROGRESS, ON_HOLD}), CANCELLED, frozenset({REVERSIBLE}))
-PAUSE = Act(frozenset({RECEIVED, IN_PROGRESS, FAILED}), ON_HOLD, frozenset({REVERSIBLE}), put={"reason": "identity"})
-RESUME = Act(frozenset({ON_HOLD}), RECEIVED, frozenset({REVERSIBLE}), put={"reason": None})
-DENY = Act(frozenset({RECEIVED, IN_PROGRESS, ON_HOLD, FAILED}), FAILED, frozenset({REVERSIBLE}), put={"stage": CLOSED})
-HOLD = Act(frozenset({IN_PROGRESS}), ON_HOLD, frozenset({IRREVERSIBLE}), put={"reason": "legal_hold"})
-RELEASE = Act(frozenset({ON_HOLD}), COMPLETED, frozenset({IRREVERSIBLE}), put={"reason": None})
-
-
-def controller_zone() -> tzinfo:
-    """The zone on whose calendar a month is counted (policy/rights.toml). UTC needs no time zone data."""
-    name = read_policy("rights")["controller"]["zone"]
-    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 class NotAllowed(Exception):
