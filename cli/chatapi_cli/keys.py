@@ -10,7 +10,8 @@ import typer
 
 from chatapi.grants import Grant
 from chatapi.keys import SCOPES
-from chatapi.store.projects import DAY, MAX_OVERLAP, demanded
+from chatapi.store.key_fields import DAY, demanded
+from chatapi.store.projects import MAX_OVERLAP
 from chatapi_cli.say import AsJson, Project, Redact, Stack, micro_usd, say
 from chatapi_cli.target import find
 

@@ -14,8 +14,9 @@ from chatapi.aws.errors import AwsError
 from chatapi.errors import NotFound
 from chatapi.mail import is_address
 from chatapi.store.contacts import NoAddress
+from chatapi.store.project_errors import ProjectError
 from chatapi.store.project_limits import MAX_LEASE
-from chatapi.store.projects import Limits, ProjectError
+from chatapi.store.projects import Limits
 from chatapi_cli import restore, vault
 from chatapi_cli.agents import agents_app
 from chatapi_cli.datasets import datasets_app

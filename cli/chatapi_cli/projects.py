@@ -10,9 +10,9 @@ import typer
 
 from chatapi.clock import SystemClock
 from chatapi.outbound import BadUrl
+from chatapi.store.project_errors import ProjectError
 from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.project_states import ProjectStates, shown
-from chatapi.store.projects import ProjectError
 from chatapi.store.signals import every_row
 from chatapi_cli.closing import Closing, Progress, Scan
 from chatapi_cli.say import AsJson, Project, Redact, Stack

@@ -12,7 +12,8 @@ from chatapi.keys import PREFIX
 from chatapi.limits.windows import NO_LIMIT
 from chatapi.redaction import demand_of
 from chatapi.retention import is_ceiling
-from chatapi.store.projects import DAY, MAX_OVERLAP, NEVER, KeyInfo
+from chatapi.store.key_fields import DAY, NEVER, KeyInfo
+from chatapi.store.projects import MAX_OVERLAP
 
 MAX_BODY_BYTES = 16 * 1024
 

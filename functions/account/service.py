@@ -15,7 +15,8 @@ from account.requests import KeyCreate, show
 from account.usage import Usage
 from chatapi.clock import Clock
 from chatapi.errors import BadRequest, Conflict, Forbidden, InvalidApiKey, NotFound, Unavailable
-from chatapi.store.projects import KeysChanged, MakerGone, Projects, TooManyKeys, TooWide, UnknownKey
+from chatapi.store.project_errors import KeysChanged, MakerGone, TooManyKeys, TooWide, UnknownKey
+from chatapi.store.projects import Projects
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from chatapi.store.completions import Completions
 from chatapi.store.consents import Consents
 from chatapi.store.days import Days
 from chatapi.store.items import MemoryTable
+from chatapi.store.key_fields import NEVER
 from chatapi.store.marks import Marks
 from chatapi.store.patterns import Patterns
-from chatapi.store.projects import NEVER
 from chatapi.store.records import Records
 from chatapi.store.tags import tags_of
 from chatapi.vault import Vault, project_pepper, subject_id

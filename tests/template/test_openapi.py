@@ -9,7 +9,7 @@ from account.requests import KeyCreate, KeyRotate, show
 from chatapi.certificates import OUTCOMES
 from chatapi.grants import Grant
 from chatapi.keys import SCOPES
-from chatapi.store.projects import KeyInfo
+from chatapi.store.key_fields import KeyInfo
 from local.openapi import DOCUMENT as FILE
 from local.openapi import updated, written
 from tests.support.transformed import transformed

@@ -21,8 +21,9 @@ from chatapi.grants import Grant
 from chatapi.keys import mint_key
 from chatapi.store.contacts import Contacts
 from chatapi.store.items import Change, Item, MemoryTable
+from chatapi.store.key_fields import DAY
 from chatapi.store.marks import Marks
-from chatapi.store.projects import DAY, Limits, Projects
+from chatapi.store.projects import Limits, Projects
 from chatapi.store.records import Records
 from chatapi.vault import Vault
 from chatapi.vault.memory import MemoryKeys, MemoryWraps

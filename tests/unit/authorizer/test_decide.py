@@ -13,7 +13,7 @@ from chatapi.aws.errors import AwsUnavailable
 from chatapi.clock import FixedClock
 from chatapi.keys import hash_key, mint_key
 from chatapi.limits.settlement import settle, top_up
-from chatapi.store.projects import NEVER
+from chatapi.store.key_fields import NEVER
 from chatapi.verdict import INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict, estimate
 from tests.support.campaign import examples
 from tests.support.fake_projects import FakeProjects

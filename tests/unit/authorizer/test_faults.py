@@ -13,7 +13,7 @@ from chat.accounting import Account
 from chatapi.aws.errors import AwsUnavailable
 from chatapi.clock import FixedClock
 from chatapi.keys import hash_key, mint_key
-from chatapi.store.projects import NEVER
+from chatapi.store.key_fields import NEVER
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, MAX_BODY_BYTES, OK, Verdict
 from tests.support.fake_projects import FakeProjects
 from tests.unit.authorizer.test_decide import CHAT, KEY, MINT, PEPPER, PROJECT, project

@@ -12,7 +12,7 @@ from chatapi.keys import hash_key, mint_key
 from chatapi.limits.admission import MAX_HOLD, Debit, Refusal
 from chatapi.limits.refusals import Refusals
 from chatapi.limits.settlement import settle
-from chatapi.store.projects import NEVER
+from chatapi.store.key_fields import NEVER
 from chatapi.verdict import INSUFFICIENT_SCOPE, OK, Verdict, estimate
 from tests.support.fake_projects import FakeProjects
 from tests.unit.authorizer.test_decide import CHAT, KEY, MINT, PEPPER, PROJECT, authorizer, project

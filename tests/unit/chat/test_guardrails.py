@@ -14,8 +14,9 @@ from chatapi.catalogue import read_policy
 from chatapi.clock import FixedClock
 from chatapi.errors import ApiError
 from chatapi.store.items import MemoryTable
+from chatapi.store.project_errors import ProjectError
 from chatapi.store.project_states import ProjectStates, shown
-from chatapi.store.projects import Limits, ProjectError, Projects
+from chatapi.store.projects import Limits, Projects
 from tests.support import openai_types
 from tests.support.chat_world import World, frames, whole
 

@@ -14,8 +14,9 @@ from chatapi.grants import Grant
 from chatapi.limits.admission import new_slot
 from chatapi.store.cases import Case
 from chatapi.store.items import MemoryTable
+from chatapi.store.project_errors import ProjectError
 from chatapi.store.project_states import ProjectStates, shown
-from chatapi.store.projects import Limits, ProjectError, Projects
+from chatapi.store.projects import Limits, Projects
 from chatapi.store.usage import MemoryDayIndex, UsageRows
 from chatapi.vault import State
 from chatapi_cli.closing import Closing, Progress

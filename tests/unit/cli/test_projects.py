@@ -17,8 +17,9 @@ from chatapi.clock import FixedClock, SystemClock
 from chatapi.grants import Grant
 from chatapi.keys import check_key
 from chatapi.store.items import MemoryTable
+from chatapi.store.project_errors import ProjectError
 from chatapi.store.project_states import ProjectStates, shown
-from chatapi.store.projects import MAX_KEYS, Limits, ProjectError, Projects
+from chatapi.store.projects import MAX_KEYS, Limits, Projects
 from chatapi_cli.target import TargetError
 from tests.support.fake_projects import FakeProjects
 

@@ -17,7 +17,8 @@ from chatapi.keys import hash_key, mint_key
 from chatapi.limits.windows import is_window
 from chatapi.prices import dearest, price_of
 from chatapi.store.items import MemoryTable
-from chatapi.store.projects import MAX_KEYS, NEVER, Limits, Projects
+from chatapi.store.key_fields import NEVER
+from chatapi.store.projects import MAX_KEYS, Limits, Projects
 from chatapi.verdict import Verdict, estimate
 from tests.support.fake_projects import FakeProjects
 from tests.unit.authorizer.test_decide import CHAT, KEY, MINT, PEPPER, PROJECT, authorizer, project

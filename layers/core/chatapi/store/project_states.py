@@ -14,8 +14,9 @@ from chatapi.catalogue import read_policy
 from chatapi.clock import Clock
 from chatapi.limits.admission import project_key
 from chatapi.store.items import Change, Collision, Item, Table
+from chatapi.store.key_fields import demanded
+from chatapi.store.project_errors import ProjectError
 from chatapi.store.project_limits import Limits
-from chatapi.store.projects import ProjectError, demanded
 
 ACTIVE, SUSPENDED, CLOSING, CLOSED = "A", "S", "X", "C"
 STATES = {ACTIVE: "active", SUSPENDED: "suspended", CLOSING: "closing", CLOSED: "closed"}
