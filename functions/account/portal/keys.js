@@ -22,6 +22,7 @@ const live = (key) => state(key).startsWith("live");
 function limits(key) {
   const found = [];
   if (key.models) found.push(key.models.join(", "));
+  if (key.redact) found.push(`hides ${key.redact === "all" ? "personal values" : key.redact.join(", ")} from models`);
   if (key.cidrs) found.push(`from ${key.cidrs.join(", ")}`);
   if (key.rpm !== null) found.push(`${count.format(key.rpm)} requests a minute`);
   if (key.tpm !== null) found.push(`${count.format(key.tpm)} tokens a minute`);
@@ -118,6 +119,7 @@ function wanted() {
   if (kind === "days" && !$("days").value) throw new Error("Say for how many days.");
   const body = { name: $("name").value, scopes };
   if (kind) body.retention = kind === "days" ? `history:${Number($("days").value)}` : kind;
+  if ($("redact").value) body.redact = $("redact").value;
   if ($("expires").value) body.expires_at = Date.parse($("expires").value) / 1000;
   for (const id of ["models", "cidrs"]) if (parts(id).length) body[id] = parts(id);
   for (const id of ["rpm", "tpm"]) if ($(id).value) body[id] = Number($(id).value);

@@ -53,6 +53,8 @@ def test_what_is_described_is_what_happens(live: Live, tmp_path: Path) -> None:
     if not os.environ.get("CHATAPI_LIVE"):
         command += ["--exclude-path=/.well-known/opendsr.pem"]
 
+    before = len(live.arrived())  # other stories have their outages behind the same edge
+
     # when it tries each operation
     steered = {
         "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
@@ -69,9 +71,9 @@ def test_what_is_described_is_what_happens(live: Live, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "401 Unauthorized" not in done.stdout, done.stdout
     assert "Rate limited" not in done.stdout, done.stdout
-    late = [line for line in live.arrived() if line["status"] == 503]
+    late = [line for line in live.arrived()[before:] if line["status"] == 503]
     # A stand-in for AWS on a busy machine answers late, and moto invokes no function, which a correction asks of it.
-    assert len(late) <= CASES * SCALE // 10, late
+    assert len(late) <= CASES * SCALE // 20, late
     [made] = re.findall(r"^ +(\d+) generated, \1 passed", done.stdout, re.MULTILINE)
     assert int(made) >= CASES * SCALE, done.stdout
     print(done.stdout)
