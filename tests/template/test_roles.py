@@ -13,13 +13,14 @@ from chatapi.store.project_flags import FLAGS
 from tests.template.resources import RESOURCES, SWEPT, of_type, statements
 
 MACHINES = tuple(f"{name}MachinePolicy" for name in ("Erasure", "Callbacks", "Consent", "Rights", "Changes"))
+TENANTS = ("TenantKeysPolicy", "TenantKeysReadersPolicy")
 
 
 def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() -> None:
     assert not any(key.get("MultiRegion") for key in of_type("AWS::KMS::Key").values())
     granted = {}
     for name, statement in statements():
-        if "kms:Decrypt" in statement["Action"] and name not in (*MACHINES, "TenantKeysPolicy"):
+        if "kms:Decrypt" in statement["Action"] and name not in (*MACHINES, *TENANTS):
             condition = statement["Condition"]
             assert condition["StringEquals"] == {"kms:EncryptionContext:purpose": "subject-key"}
             alias = condition["ForAnyValue:StringLike"]["kms:ResourceAliases"]
@@ -29,9 +30,15 @@ def test_subject_keys_open_in_the_home_region_alone_and_by_the_epochs_alias() ->
     both = {name: ["kms:GenerateDataKey", "kms:Decrypt"] for name in ("ChatPolicy", "ErasurePolicy", "ChangesPolicy")}
     readers = {name: ["kms:Decrypt"] for name in ("IdentityPolicy", "RightsPolicy", "LeaksPolicy")}
     assert granted == {**both, **readers}
-    tenants = RESOURCES["TenantKeysPolicy"]
-    assert tenants["Condition"] == "HasTenantKeys"
-    assert tenants["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] == {"Ref": "TenantKeyArns"}
+    # a key that a project brought is open to the same functions, for the same
+    for name, own in (("TenantKeysPolicy", both), ("TenantKeysReadersPolicy", readers)):
+        assert RESOURCES[name]["Condition"] == "HasTenantKeys"
+        (statement,) = RESOURCES[name]["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == {"Ref": "TenantKeyArns"}
+        assert statement["Condition"] == {"StringEquals": {"kms:EncryptionContext:purpose": "subject-key"}}
+        assert [statement["Action"]] * len(own) == list(own.values())
+        roles = [{"Ref": policy.removesuffix("Policy") + "Role"} for policy in own]
+        assert sorted(map(str, RESOURCES[name]["Properties"]["Roles"])) == sorted(map(str, roles))
 
 
 @pytest.mark.parametrize(("name", "statement"), statements())
