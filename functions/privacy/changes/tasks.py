@@ -10,7 +10,7 @@ from typing import Any
 
 from chatapi.catalogue import catalogue, read_policy
 from chatapi.store.case_states import COMMIT
-from chatapi.store.cases import Case, NotAllowed
+from chatapi.store.cases import Case
 from chatapi.store.items import pages
 from chatapi.store.keys import DAY, UNDATED, recipient_of, subject_pk
 from privacy.changes.beside import KEPT, complete
@@ -19,7 +19,7 @@ from privacy.changes.flags import object_to, restrict
 from privacy.changes.ports import Ports
 from privacy.changes.restore import forget, restore
 from privacy.tasks.ports import NotReady, Result
-from privacy.tasks.short import ENDED, conclude, mark_failed, take_up
+from privacy.tasks.short import ENDED, advance, conclude, mark_failed, take_up
 from privacy.tasks.tell import line, tell
 
 WORK: Mapping[str, tuple[Callable[[Ports, Case], dict[str, Any]], str, str, str]] = {
@@ -39,12 +39,10 @@ def begin(ports: Ports, case: Case) -> Result:
 
 def apply(ports: Ports, case: Case) -> Result:
     """Past the point of no return: do it. Answers `go`: not so where the case was cancelled in time, or has ended."""
-    try:
-        case = ports.cases.act(case, COMMIT)
-    except NotAllowed as standing:
-        if standing.case.status in ENDED:
-            return {"go": False}
-        raise NotReady from None
+    committed = advance(ports, case, COMMIT)
+    if committed is None:
+        return {"go": False}
+    case = committed
     if "made" not in case.facts:
         facts = WORK[case.type][0](ports, case)
         ports.cases.keep(case, recipients=_recipients(ports, case) if facts["made"] else [], **facts)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
-from chatapi.store.case_states import CANCELLED, COMPLETE, COMPLETED, FAIL, START
+from chatapi.store.case_states import CANCELLED, COMPLETE, COMPLETED, FAIL, START, Act
 from chatapi.store.cases import Case, NotAllowed
 from chatapi.store.keys import ALIAS, UNDATED, subject_pk
 from privacy.tasks.certify import issue_once
@@ -16,16 +16,24 @@ from privacy.tasks.ports import NotReady, Result, Work
 ENDED = (COMPLETED, CANCELLED)
 
 
+def advance(ports: Work, case: Case, act: Act) -> Case | None:
+    """Do an act. None where the case has ended; NotReady where it stands anywhere else that the act does not start."""
+    try:
+        return ports.cases.act(case, act)
+    except NotAllowed as standing:
+        if standing.case.status in ENDED:
+            return None
+        raise NotReady from None
+
+
 def take_up(ports: Work, case: Case, types: Collection[str]) -> Result:
     """Take the case up, and find who else the data subject is. Answers `go`: not so where it has ended."""
     if case.type not in types:
         raise NotReady
-    try:
-        case = ports.cases.act(case, START)
-    except NotAllowed as standing:
-        if standing.case.status in ENDED:
-            return {"go": False}
-        raise NotReady from None
+    taken = advance(ports, case, START)
+    if taken is None:
+        return {"go": False}
+    case = taken
     found = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
     others = {row["sk"].removeprefix(ALIAS) for row in found} - {case.subject}
     ports.cases.gather(case, subjects=[case.subject, *sorted(others)])
