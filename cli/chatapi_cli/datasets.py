@@ -7,7 +7,6 @@ not allow it at that moment is left out and counted. The file appears when the l
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from chatapi.store.items import Item
 from chatapi.store.records import Records
 from chatapi.vault import Vault
 from chatapi.wiring import store_of
-from chatapi_cli.say import AsJson, Stack, fail, say
+from chatapi_cli.say import AsJson, Stack, fail, say, say_all
 from chatapi_cli.target import Target, find
 
 IMPROVEMENT = "improvement"
@@ -162,14 +161,11 @@ def build(
 @datasets_app.command("list")
 def list_(stack: Stack = None, as_json: AsJson = False) -> None:
     """Every data set that was built."""
-    found = _datasets(find(stack)).all()
-    if as_json:
-        typer.echo(json.dumps({"data": found}))
-        return
-    for one in found:
-        typer.echo(f"{one['name']}  samples {one['samples']}  people {one['people']}  left out {one['left_out']}")
-    if not found:
-        typer.echo("no data sets")
+
+    def line(one: dict[str, Any]) -> str:
+        return f"{one['name']}  samples {one['samples']}  people {one['people']}  left out {one['left_out']}"
+
+    say_all(_datasets(find(stack)).all(), line, "data sets", as_json)
 
 
 @datasets_app.command("show")

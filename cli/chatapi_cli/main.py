@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ from chatapi_cli.patterns import patterns
 from chatapi_cli.projects import add_projects
 from chatapi_cli.providers import providers_app
 from chatapi_cli.rights import add_rights, begin
-from chatapi_cli.say import AsJson, Project, Redact, Stack, fail, micro_usd, say
+from chatapi_cli.say import AsJson, Project, Redact, Stack, fail, micro_usd, say, say_all
 from chatapi_cli.target import TargetError, find
 
 app = typer.Typer(
@@ -150,16 +150,14 @@ def signals_list(
 ) -> None:
     """Failures by address and day, most first. An address is a hash that means nothing on another day."""
     found = [each for each in find(stack).signals() if sum(each["failures"].values()) >= least]
-    if as_json:
-        typer.echo(json.dumps({"data": found}))
-        return
-    for each in found:
+
+    def line(each: dict[str, Any]) -> str:
         counts = "  ".join(
             f"{name} {count}" for what in ("failures", "clients") for name, count in sorted(each[what].items())
         )
-        typer.echo(f"{each['date']}  {each['address']}  {counts}")
-    if not found:
-        typer.echo("no signals")
+        return f"{each['date']}  {each['address']}  {counts}"
+
+    say_all(found, line, "signals", as_json)
 
 
 @app.command()

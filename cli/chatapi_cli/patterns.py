@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
-import typer
+from typing import Any
 
 from chatapi.clock import SystemClock
 from chatapi.store.patterns import FEWEST, by_day
 from chatapi.store.signals import every_row
-from chatapi_cli.say import AsJson, Stack
+from chatapi_cli.say import AsJson, Stack, say_all
 from chatapi_cli.target import find
 
 
@@ -17,14 +15,11 @@ def patterns(stack: Stack = None, as_json: AsJson = False) -> None:
     """Usage patterns of people who consented to analytics, by day. Days of fewer than five people are not counted."""
     target = find(stack)
     days = by_day(every_row(target.client("dynamodb"), target.output("PatternsTable")), SystemClock().now())
-    if as_json:
-        typer.echo(json.dumps({"data": days}))
-        return
-    for day in days:
+
+    def line(day: dict[str, Any]) -> str:
         if day["people"] is None:
-            typer.echo(f"{day['date']}  fewer than {FEWEST} people")
-            continue
+            return f"{day['date']}  fewer than {FEWEST} people"
         counts = "  ".join(f"{name} {count}" for what in ("features", "models") for name, count in day[what].items())
-        typer.echo(f"{day['date']}  people {day['people']}  requests each {day['requests_median']}  {counts}")
-    if not days:
-        typer.echo("no patterns")
+        return f"{day['date']}  people {day['people']}  requests each {day['requests_median']}  {counts}"
+
+    say_all(days, line, "patterns", as_json)

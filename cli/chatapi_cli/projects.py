@@ -15,7 +15,7 @@ from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.project_states import ProjectStates, shown
 from chatapi.store.signals import every_row
 from chatapi_cli.closing import Closing, Progress, Scan
-from chatapi_cli.say import AsJson, Project, Redact, Stack
+from chatapi_cli.say import AsJson, Project, Redact, Stack, say_all
 from chatapi_cli.target import Target, find
 
 
@@ -41,15 +41,13 @@ def list_(stack: Stack = None, as_json: AsJson = False) -> None:
     target = find(stack)
     items = every_row(target.client("dynamodb"), target.output("ProjectsTable"))
     found = sorted((shown(item) for item in items if item.get("kind") == "project"), key=lambda each: each["created"])
-    if as_json:
-        typer.echo(json.dumps({"data": found}))
-        return
-    for each in found:
+
+    def line(each: dict[str, Any]) -> str:
         created = time.strftime("%Y-%m-%d", time.gmtime(each["created"]))
-        line = f"{each['project_id']}  {each['state']:<9}  created {created}  keys {each['keys']}"
-        typer.echo(f"{line}  {each['name'] or ''}".rstrip())
-    if not found:
-        typer.echo("no projects")
+        told = f"{each['project_id']}  {each['state']:<9}  created {created}  keys {each['keys']}"
+        return f"{told}  {each['name'] or ''}".rstrip()
+
+    say_all(found, line, "projects", as_json)
 
 
 def show(project: Project, stack: Stack = None, as_json: AsJson = False) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -36,6 +36,17 @@ def say(record: Mapping[str, object], as_json: bool) -> None:
     width = max(len(name) for name in record)
     for name, value in record.items():
         typer.echo(f"{name:<{width}}  {value}")
+
+
+def say_all(found: Sequence[dict[str, Any]], line: Callable[[dict[str, Any]], str], what: str, as_json: bool) -> None:
+    """A list as JSON, or as a `line` each; where it is empty, that there are no `what`."""
+    if as_json:
+        typer.echo(json.dumps({"data": found}))
+        return
+    for each in found:
+        typer.echo(line(each))
+    if not found:
+        typer.echo(f"no {what}")
 
 
 def micro_usd(usd: float) -> int:
