@@ -134,9 +134,9 @@ def test_an_end_user_chooses_holds_the_receipt_and_has_a_text_corrected(
         "messages": [{"role": "user", "content": told}],
         "max_tokens": 8,
     }
-    api = httpx.Client(base_url=stack.info.base_url, headers=headers, trust_env=False, timeout=120)
-    record = api.post("/chat/completions", json=chat).raise_for_status().json()["id"]
-    link = api.post("/privacy/sessions", json={"subject": {"user": name}}).raise_for_status().json()["url"]
+    with httpx.Client(base_url=stack.info.base_url, headers=headers, trust_env=False, timeout=120) as api:
+        record = api.post("/chat/completions", json=chat).raise_for_status().json()["id"]
+        link = api.post("/privacy/sessions", json={"subject": {"user": name}}).raise_for_status().json()["url"]
     view: Any = {"width": 900, "height": 700}
     context = browser.new_context(locale=language, color_scheme=scheme, viewport=view)
     with watched(context.new_page(), root.removesuffix("/portal")) as page:
@@ -173,7 +173,8 @@ def test_an_end_user_chooses_holds_the_receipt_and_has_a_text_corrected(
         expect(page.get_by_text(record)).to_be_visible()
     context.close()
     # and it is the corrected text that is stored
-    assert api.get(f"/chat/completions/{record}/messages").json()["data"][0]["content"] == "I live in Paris."
+    stored = httpx.get(f"{stack.info.base_url}/chat/completions/{record}/messages", headers=headers, trust_env=False)
+    assert stored.json()["data"][0]["content"] == "I live in Paris."
 
 
 def form(client: httpx.Client, page: str) -> dict[str, str]:
