@@ -24,8 +24,8 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Those that `zipfile` unpacks no further than it is asked to. Of bzip2 and LZMA it unpacks whatever a block of input
 holds, gigabytes of it, before it looks at how much was wanted."""
 
-# What zipfile raises for a damaged archive (ValueError too), an encrypted one (RuntimeError) and a compression that it
-# does not know (NotImplementedError, a RuntimeError).
+# What zipfile raises for a damaged archive (ValueError too) and, as a kind of RuntimeError, for one that is encrypted
+# or asks for a feature of ZIP that zipfile does not have.
 DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, RuntimeError, EOFError)
 
 

@@ -13,6 +13,7 @@ from chat.providers.scripted import Step, answer
 from chat.redaction.restoring import Restoring
 from chatapi.errors import BadRequest, RedactionFailed
 from tests.support.chat_world import World, frames, whole
+from tests.support.pem import private_key
 
 MAIL, PHONE = "jane@example.com", "+14155552671"
 ON = {"redact": True}
@@ -102,7 +103,7 @@ def test_the_caller_sees_values_however_the_model_cuts_the_placeholder(stream: b
 
 def test_values_in_arguments_and_in_json_are_escaped() -> None:
     world = World()
-    key = '-----BEGIN PRIVATE KEY-----\n"x"\n-----END PRIVATE KEY-----'
+    key = private_key('"x"')
     world.provider.add(
         (
             Text('{"k": "<CREDENTIAL_1>"}'),

@@ -6,6 +6,7 @@ import pytest
 
 from chat.redaction.detect import Detector
 from chatapi.redaction import KINDS
+from tests.support.pem import private_key
 
 EVERYTHING = Detector(KINDS)
 
@@ -65,7 +66,7 @@ def found(text: str, detector: Detector = EVERYTHING) -> list[tuple[str, str]]:
         ("credential", "ghp_" + "a1" * 18),
         ("credential", "chatapi_live_" + "a1" * 20),
         ("credential", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"),
-        ("credential", "-----BEGIN RSA PRIVATE KEY-----\nMIIE-x\n-----END RSA PRIVATE KEY-----"),
+        ("credential", private_key("MIIE-x", "RSA PRIVATE KEY")),
     ],
 )
 def test_a_value_is_found_wherever_it_stands(kind: str, value: str) -> None:

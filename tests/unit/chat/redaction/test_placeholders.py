@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chat.redaction.detect import MOST_FINDS, Detector, TooManyValues
 from chat.redaction.placeholders import MOST_VALUES, Placeholders, Reader
 from chatapi.redaction import KINDS
+from tests.support.pem import private_key
 
 VALUES = [
     "jane@example.com",
@@ -20,7 +21,7 @@ VALUES = [
     "203.0.113.7",
     "078-05-1120",
 ]
-VALUES += ['-----BEGIN PRIVATE KEY-----\nAB"C\n-----END PRIVATE KEY-----']
+VALUES += [private_key('AB"C')]
 FILLERS = [
     "",
     " ",
