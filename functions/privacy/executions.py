@@ -27,6 +27,15 @@ WORKFLOWS |= dict.fromkeys(("correction", "completion", "restriction", "objectio
 """Which workflow serves a right; the others have one of their own name."""
 
 
+def start_once(client: Caller, machine_arn: str, name: str, given: Mapping[str, Any]) -> None:
+    """Start an execution, unless one of the name has been started in the last 90 days. AwsError."""
+    try:
+        client.call("StartExecution", {"stateMachineArn": machine_arn, "name": name, "input": json.dumps(given)})
+    except AwsError as error:
+        if error.code != "ExecutionAlreadyExists":
+            raise
+
+
 class StepFunctions:
     """Executions of the workflows, by the ARN of each. Only opaque ids go into an execution: its history is kept for 90
     days."""
@@ -37,13 +46,8 @@ class StepFunctions:
 
     def start(self, name: str, case: Case) -> None:
         """See Executions."""
-        machine, project, request = self._machines[WORKFLOWS.get(case.type, case.type)], case.project, case.id
-        given = json.dumps({"project": project, "request": request})
-        try:
-            self._client.call("StartExecution", {"stateMachineArn": machine, "name": name, "input": given})
-        except AwsError as error:
-            if error.code != "ExecutionAlreadyExists":
-                raise
+        machine = self._machines[WORKFLOWS.get(case.type, case.type)]
+        start_once(self._client, machine, name, {"project": case.project, "request": case.id})
 
 
 class Followers:
@@ -61,9 +65,4 @@ class Followers:
         receipt, now = f"{row['id']}.{row['rev']}", int(self._clock.now())
         given = {"project": project, "subject": subject, "purpose": row["sk"], "revision": row["rev"]}
         name = receipt.replace(".", "-") + ("" if now - row["at"] <= _FRESH else f"-{now // _RESTART}")
-        start = {"stateMachineArn": self._machine_arn, "name": name, "input": json.dumps({**given, "request": receipt})}
-        try:
-            self._client.call("StartExecution", start)
-        except AwsError as error:
-            if error.code != "ExecutionAlreadyExists":
-                raise
+        start_once(self._client, self._machine_arn, name, {**given, "request": receipt})

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -189,8 +188,3 @@ def tidy(ports: Ports, case: Case) -> None:
     if case.get("deposit") and (handle := ports.handle(case.project, case.subject)):
         with suppress(SubjectFrozen):
             ports.kept.delete(handle, CHANGE, case.get("deposit"))
-
-
-def count(changes: list[dict[str, Any]], outcome: str) -> int:
-    """How many have an outcome."""
-    return Counter(change["outcome"] for change in changes)[outcome]

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from chatapi.aws.errors import AwsError
 from chatapi.certificates import Signer
 from chatapi.clock import Clock
 from chatapi.logs import log
@@ -22,20 +21,13 @@ from chatapi.store.case_states import CANCELLED, COMPLETED, FAILED
 from chatapi.store.cases import Case, Cases
 from privacy.dialects import drp_status, opendsr
 from privacy.dialects.bindings import DRP, Binding, Bindings
+from privacy.executions import Caller, start_once
 
 MAX_TRIES = 8
 GIVEN_UP = "!"
 """Begins the note of a status that a callback never acknowledged."""
 _SHORTEST, _LONGEST, _PAUSE = 2, 6 * 3600, 10
 _DAYS = 400 * 86400
-
-
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 class Followers:
@@ -49,12 +41,7 @@ class Followers:
         """See `Starter`."""
         given = {"project": binding.project, "dialect": binding.dialect, "external": binding.external}
         name = f"{binding.project}-{binding.dialect}-{binding.external}"
-        try:
-            request = {"stateMachineArn": self._machine_arn, "name": name, "input": json.dumps(given)}
-            self._client.call("StartExecution", request)
-        except AwsError as error:
-            if error.code != "ExecutionAlreadyExists":
-                raise
+        start_once(self._client, self._machine_arn, name, given)
 
 
 @dataclass(frozen=True)
