@@ -29,10 +29,13 @@ _DETAILS = {
     "objection": ("purpose",),
     "import": ("archive",),
 }
-_OPTIONAL = frozenset({"restricted"})
-_FIELDS = frozenset({"type", "subject", "user", "owner", "purpose", "state", "changes", "statements", "restricted"})
-_FIELDS |= {"record", "conversation", "path", "value", "text", "archive", "size"}
-_TEXTS = {"subject": "Select with exactly one of user and owner."}
+_TEXTS = {
+    "subject": "Select with exactly one of user and owner.",
+    "changes": f"A request has at most {MOST_CHANGES} changes.",
+    "changes[]": "record, path and conversation name no text that can be corrected, or value does not fit there.",
+    "statements": f"A request has at most {MOST_CHANGES} statements.",
+    "statements[]": "A statement stands beside a completion, a response or a conversation.",
+}
 _RECORD = "^[A-Za-z0-9_-]{1,128}$"
 
 
@@ -132,6 +135,8 @@ class Choice(Strict):
     state: Annotated[str, Field(max_length=16)]
 
 
+_MODELS = (PrivacyRequest, SessionRequest, ImportRequest, Choice, Subject, Change, Statement)
+_FIELDS = frozenset(name for model in _MODELS for name in model.model_fields)
 _Model = TypeVar("_Model", bound=Strict)
 
 
@@ -156,7 +161,7 @@ def complete(wish: _W) -> _W:
     for name in sorted(wish.model_fields_set - {"type", "subject", *needed}):
         raise BadRequest("This type of request has no such parameter.", code="unknown_parameter", param=name)
     for name in needed:
-        if getattr(wish, name) is None or (name not in wish.model_fields_set and name not in _OPTIONAL):
+        if getattr(wish, name) is None:
             raise BadRequest("A required parameter is missing.", code="missing_required_parameter", param=name)
     places = [(change.record, change.conversation, change.path) for change in wish.changes or ()]
     if len(set(places)) < len(places):

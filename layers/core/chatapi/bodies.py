@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
@@ -37,7 +38,7 @@ def parsed(
 ) -> M:
     """The request in a body. `most`: its bytes at most, RequestTooLarge above. BadRequest with a stable code and the
     path of the field that is wrong; `known` and `free` as in `path`. `texts`: by path, what to say of a wrong value
-    there, where there is more to say than that."""
+    there, where there is more to say than that; `changes[]` is the path of each of the `changes`."""
     if most is not None and len(body) > most:
         raise RequestTooLarge(f"The request body is larger than {most // 1024} KiB.")
     try:
@@ -65,7 +66,7 @@ def _refusal(
         return BadRequest("The array is empty.", code="empty_array", param=param)
     if kind.endswith(("_type", "_parsing")) or kind.startswith("model_"):
         return BadRequest("The parameter has the wrong type.", code="invalid_type", param=param)
-    said = texts.get(param or "", "The parameter's value is not supported here.")
+    said = texts.get(re.sub(r"\[\d+\]", "[]", param or ""), "The parameter's value is not supported here.")
     return BadRequest(said, code="invalid_value", param=param)
 
 

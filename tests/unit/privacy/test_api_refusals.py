@@ -55,6 +55,22 @@ def test_a_wrong_selector_is_told_what_a_right_one_is(api: Api) -> None:
     assert body["error"]["message"] == "Select with exactly one of user and owner."
 
 
+@pytest.mark.parametrize(
+    ("name", "entries", "said"),
+    [
+        ("changes", [{"record": "dsr_1", "path": "/x", "value": "alice"}], "no text that can be corrected"),
+        ("changes", [{"record": "contact", "path": "/address", "value": "a@example.com"}] * 21, "at most 20 changes"),
+        ("statements", [{"record": "msg_1", "text": "alice"}], "beside a completion, a response or a conversation"),
+        ("statements", [{"record": "conv_1", "text": "alice"}] * 21, "at most 20 statements"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_told_what_can(api: Api, name: str, entries: list[Any], said: str) -> None:
+    right = {"changes": "correction", "statements": "completion"}[name]
+    _, body = api.call("POST", REQUESTS, {"type": right, "subject": {"user": "x"}, name: entries})
+    assert said in body["error"]["message"]
+    assert "alice" not in str(body)
+
+
 @pytest.mark.parametrize("path", ["", "/dsr_" + "1" * 24, "/dsr_" + "1" * 24 + "/certificate"])
 def test_without_the_scope_nothing_is_looked_at(api: Api, path: str) -> None:
     assert code(api.call("GET", REQUESTS + path, outcome="insufficient_scope"))[:2] == (403, "insufficient_scope")
