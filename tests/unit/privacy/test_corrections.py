@@ -15,7 +15,6 @@ from chatapi.clock import FixedClock
 from chatapi.errors import NotFound
 from chatapi.ids import Family, completion_id
 from chatapi.ledger import commit
-from chatapi.outbound import NotReached
 from chatapi.store.cases import Case
 from chatapi.store.marks import Marks
 from chatapi.store.sealed import CHUNK_BYTES
@@ -23,6 +22,7 @@ from chatapi.store.webhooks import Webhooks
 from chatapi.vault import lp
 from privacy.requests import Wish, complete
 from privacy.webhooks import Teller
+from tests.unit.privacy.test_webhooks import Hook
 from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
 
 OLD, NEW = "canary-old-4711", "canary-new-4712"
@@ -217,36 +217,20 @@ def test_interrupted_at_any_call_it_resumes_to_one_receipt_and_the_whole_new_tex
         assert world.kept.page(handle, "change") == ([], False)
 
 
-class Wire:
-    """The project's webhook: answers in turn, keeps what it was told."""
-
-    def __init__(self, *answers: int) -> None:
-        self.answers, self.told = list(answers), list[Any]()
-
-    def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
-        self.told.append((headers, json.loads(body)))
-        answer = self.answers.pop(0)
-        if not answer:
-            raise NotReached("timeout")
-        return answer
-
-    def check(self, url: str) -> None:
-        """Every URL will do."""
-
-
 def test_the_projects_webhook_is_told_which_records_and_its_answer_is_in_the_receipt() -> None:
-    world, wire = World(), Wire(0, 204)
+    world, hook = World(), Hook(None, 204)
     hooks = Webhooks(Catalogued(world.requests, "requests"), lambda: b"s" * 32)
     hooks.put(PROJECT, "https://example.com/hook", world.clock.now())
-    world.teller = Teller(hooks, wire)  # type: ignore[arg-type]
+    world.teller = Teller(hooks, hook)
     name = stored(world, chat(OLD))
     case = asked(world, change(name))
     assert world.change(case)[-1] == "Done"
-    headers, body = wire.told[-1]
-    assert (body["kind"], body["request"]["records"], len(wire.told)) == ("CorrectionRequest", [name], 2)
+    _, headers, raw = hook.seen[-1]
+    body = json.loads(raw)
+    assert (body["kind"], body["request"]["records"], len(hook.seen)) == ("CorrectionRequest", [name], 2)
     assert headers["webhook-signature"].startswith("v1,")
-    assert OLD not in json.dumps(body)
-    assert NEW not in json.dumps(body)
+    assert OLD.encode() not in raw
+    assert NEW.encode() not in raw
     assert world.certificate(case)["payload"]["recipients"][-1]["answer"] == "acknowledged"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chatapi.catalogue import Catalogued
-from chatapi.errors import NotFound, ProcessingRestricted
+from chatapi.errors import ProcessingRestricted
 from chatapi.store.cases import Case
 from chatapi.store.consents import Consents
 from chatapi.vault import SubjectFrozen, lifecycle
@@ -195,5 +195,3 @@ def test_what_was_handed_in_is_forgotten_when_it_is_taken_back_and_a_repeat_hand
     assert api.world.kept.page(handle, "change")[0] == []
     assert api.call("POST", REQUESTS, {**WHO, **fix()}, idempotency_key="one")[1]["status"] == "cancelled"
     assert api.world.kept.page(handle, "change")[0] == []
-    with pytest.raises(NotFound):
-        api.world.completions.load(PROJECT, CHAT)
