@@ -159,7 +159,7 @@ def test_an_end_user_chooses_holds_the_receipt_and_has_a_text_corrected(
         # and the browser verifies it
         page.get_by_role("link", name=text["nav.verify"]).click()
         page.get_by_label(text["verify.file"]).set_input_files(tmp_path / "receipt.json")
-        expect(page.get_by_role("status")).to_contain_text(text["verify.valid"])
+        expect(page.get_by_role("status")).to_contain_text(text["verify.valid_choice"])
         # when they have a text corrected, then the request is followed to its end
         page.get_by_role("link", name=text["nav.requests"]).click()
         page.get_by_label(text["rights.correction"], exact=True).check()

@@ -241,9 +241,8 @@ def _outcomes(visit: Visit, stores: list[dict[str, Any]]) -> Html | None:
 def _downloads(visit: Visit, case: Case) -> Html | None:
     say, links = visit.say, []
     if case.get("certificate") and (case.status == "completed" or case.waiting):
-        links.append(
-            el("a", say("request.certificate"), href=visit.url(f"requests/{case.id}/certificate"), class_="button")
-        )
+        name = say("request.certificate" if case.type == "erasure" else "choices.receipt")
+        links.append(el("a", name, href=visit.url(f"requests/{case.id}/certificate"), class_="button"))
         links.append(el("a", say("request.verify"), href=visit.url("verify")))
     if case.get("release_certificate"):
         path = f"requests/{case.id}/certificate?part=release"

@@ -61,12 +61,11 @@ def policy(visit: Visit) -> Answer:
 
 
 def verify(visit: Visit) -> Answer:
-    """Check a certificate in this browser. Without a script the page says how to do it on a command line."""
+    """Check a certificate or a receipt in this browser; without a script, the page says how on a command line."""
     say = visit.say
     steps = (el("li", say(f"verify.step{number}")) for number in (1, 2, 3))
-    texts = {
-        "data_" + name: say(f"verify.{name}") for name in ("valid", "invalid", "unreadable", "no_keys", "checking")
-    }
+    told = ("valid", "valid_choice", "invalid", "unreadable", "no_keys", "checking")
+    texts = {"data_" + name: say(f"verify.{name}") for name in told}
     return page(
         visit,
         say("verify.title"),

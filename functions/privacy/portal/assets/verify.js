@@ -59,7 +59,7 @@ async function check() {
   const isReceipt = document_?.object === "privacy.consent_receipt";
   const findings = await (isReceipt ? verifyReceipt : verify)(document_, jwks);
   if (findings.length) say("error", words.invalid, findings);
-  else say("good", words.valid);
+  else say("good", isReceipt ? words.validChoice : words.valid);
 }
 
 document.getElementById("no-script").hidden = true;
