@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from account.portal_files import page
+from account.portal_files import add_pages
 from account.requests import KeyCreate, KeyRotate, parse
 from account.service import Services
 from account.usage import parse_query
@@ -76,40 +76,7 @@ def usage() -> Response[str]:
     return query.answer(_composed().usage.read(project, query))
 
 
-@app.get("/portal/usage")
-def portal_usage() -> Response[str]:
-    """The page that plots usage."""
-    return page("usage.html")
-
-
-@app.get("/portal/usage.js")
-def portal_script() -> Response[str]:
-    """Its script."""
-    return page("usage.js")
-
-
-@app.get("/portal/keys")
-def portal_keys() -> Response[str]:
-    """The page that manages keys."""
-    return page("keys.html")
-
-
-@app.get("/portal/keys.js")
-def portal_keys_script() -> Response[str]:
-    """Its script."""
-    return page("keys.js")
-
-
-@app.get("/portal/shared.js")
-def portal_shared() -> Response[str]:
-    """What the scripts of both pages share."""
-    return page("shared.js")
-
-
-@app.get("/portal/usage.css")
-def portal_style() -> Response[str]:
-    """The style of both."""
-    return page("usage.css")
+add_pages(app)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

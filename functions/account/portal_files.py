@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from chatapi.pages import page_headers
 
@@ -17,11 +18,35 @@ _TYPES = {
 }
 
 
+PAGES = {
+    "/portal/usage": "usage.html",
+    "/portal/usage.js": "usage.js",
+    "/portal/usage.css": "usage.css",
+    "/portal/keys": "keys.html",
+    "/portal/keys.js": "keys.js",
+    "/portal/shared.js": "shared.js",
+}
+"""What a path shows. The scripts and the style of both pages have their own paths: nothing is inline."""
+
+
+def add_pages(app: APIGatewayRestResolver) -> None:
+    """Add the routes of the pages."""
+    for path, name in PAGES.items():
+        app.get(path)(_shows(name))
+
+
+def _shows(name: str) -> Callable[[], Response[str]]:
+    def shown() -> Response[str]:
+        return _page(name)
+
+    return shown
+
+
 @cache
 def _text(name: str) -> str:
     return (_FILES / name).read_text(encoding="utf-8")
 
 
-def page(name: str) -> Response[str]:
+def _page(name: str) -> Response[str]:
     """A file of the portal, by a name of ours: never one from a request."""
-    return Response(200, _TYPES[Path(name).suffix] + "; charset=utf-8", _text(name), headers={**page_headers()})
+    return Response(200, _TYPES[Path(name).suffix], _text(name), headers={**page_headers()})

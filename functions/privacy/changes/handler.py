@@ -11,7 +11,7 @@ from privacy.changes.desk import DESK
 from privacy.changes.ports import Ports
 from privacy.changes.tasks import TASKS
 from privacy.tasks.ports import Result
-from privacy.tasks.running import TaskFailed, guarded
+from privacy.tasks.running import TaskFailed, guarded, on_case
 
 
 @Warm
@@ -22,17 +22,12 @@ def _composed() -> Ports:
     return compose()
 
 
-def run(ports: Ports, event: dict[str, Any]) -> Result:
-    """Do one task on one case."""
-    return TASKS[event["task"]](ports, ports.cases.get(event["project"], event["request"]))
-
-
 def handler(event: dict[str, Any], context: object) -> Result:
     """One task. TaskFailed for every failure; only opaque ids are logged."""
     del context
     if event["task"] in DESK:
         return _desk(event)
-    return guarded("changes", event, lambda: run(_composed(), event))
+    return guarded("changes", event, lambda: on_case(TASKS, _composed(), event))
 
 
 def _desk(event: dict[str, Any]) -> Result:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chatapi.store.completions import Completions
 from chatapi.store.marks import Marks
 from chatapi.store.records import Records
-from chatapi.vault import State, SubjectHandle, WrapStore
+from chatapi.vault import State, SubjectHandle
 from privacy.tasks.ports import Objects, Work
 from privacy.webhooks import Teller
 
@@ -20,7 +20,6 @@ Tags = Callable[[str, Mapping[str, str]], frozenset[bytes]]
 class Ports(Work):
     """One per function."""
 
-    wraps: WrapStore
     marks: Marks
     exports: Objects
     tags: Tags

@@ -18,6 +18,7 @@ from privacy.changes.correct import CORRECTED, correct, tidy
 from privacy.changes.flags import object_to, restrict
 from privacy.changes.ports import Ports
 from privacy.changes.restore import forget, restore
+from privacy.tasks.outcomes import accounted
 from privacy.tasks.ports import NotReady, Result
 from privacy.tasks.short import ENDED, advance, conclude, mark_failed, take_up
 from privacy.tasks.tell import line, tell
@@ -88,12 +89,12 @@ def _recipients(ports: Ports, case: Case) -> list[dict[str, Any]]:
 
 def _stores(case: Case) -> list[dict[str, Any]]:
     _, place, outcome, why = WORK[case.type]
-    lines = []
-    for store in catalogue().stores:
-        count = case.get("made") if store == place else 0
-        told = why if count else "looked for, and nothing was there" if store == place else "not touched by this right"
-        lines.append({"store": store, "outcome": outcome if count else "nothing_found", "count": count, "reason": told})
-    return lines
+    made = case.get("made")
+    found = accounted(place, outcome, made, why if made else "looked for, and nothing was there")
+    return [
+        found if store == place else accounted(store, outcome, 0, "not touched by this right")
+        for store in catalogue().stores
+    ]
 
 
 TASKS: Mapping[str, Callable[[Ports, Case], Result]] = {

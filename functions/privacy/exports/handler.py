@@ -8,7 +8,7 @@ from chatapi.warm import Warm
 from privacy.exports.ports import Ports
 from privacy.exports.tasks import TASKS
 from privacy.tasks.ports import Result
-from privacy.tasks.running import guarded
+from privacy.tasks.running import guarded, on_case
 
 
 @Warm
@@ -22,9 +22,4 @@ def _composed() -> Ports:
 def handler(event: dict[str, Any], context: object) -> Result:
     """One task. TaskFailed for every failure; only opaque ids are logged."""
     del context
-
-    def work() -> Result:
-        ports = _composed()
-        return TASKS[event["task"]](ports, ports.cases.get(event["project"], event["request"]))
-
-    return guarded("rights", event, work)
+    return guarded("rights", event, lambda: on_case(TASKS, _composed(), event))

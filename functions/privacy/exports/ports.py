@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from chatapi.vault import WrapStore
 from privacy.exports.archive import Sink
 from privacy.tasks.ports import Work
 
@@ -22,5 +21,4 @@ class Uploads(Protocol):
 class Ports(Work):
     """One per function."""
 
-    wraps: WrapStore
     uploads: Uploads

@@ -13,6 +13,7 @@ from privacy.exports.archive import Archive
 from privacy.exports.exporters import Scope, exporters, recipients, scope_of
 from privacy.exports.page import page
 from privacy.exports.ports import Ports
+from privacy.tasks.outcomes import accounted
 from privacy.tasks.ports import NotReady, Result, SubjectBusy
 from privacy.tasks.short import conclude, mark_failed, take_up
 
@@ -83,8 +84,7 @@ def _stores(case: Case) -> list[dict[str, Any]]:
         kinds = [kind for kind in catalogue().of_store(store) if kind.export]
         count = sum(counts.get(kind.name, 0) for kind in kinds)
         reason = "looked for, and in the export" if kinds else "holds nothing that is exported"
-        outcome = "exported" if count else "nothing_found"
-        lines.append({"store": store, "outcome": outcome, "count": count, "reason": reason})
+        lines.append(accounted(store, "exported", count, reason))
     return lines
 
 

@@ -11,7 +11,7 @@ from privacy.tasks import begin, erase
 from privacy.tasks.certify import certify
 from privacy.tasks.ports import Ports, Result
 from privacy.tasks.release import release
-from privacy.tasks.running import TaskFailed, guarded
+from privacy.tasks.running import TaskFailed, guarded, on_case
 from privacy.tasks.tell import tell
 
 __all__ = ["TASKS", "TaskFailed", "handler", "run"]
@@ -46,7 +46,7 @@ def _composed() -> Ports:
 
 def run(ports: Ports, event: Mapping[str, Any]) -> Result:
     """Do one task on one case."""
-    return TASKS[event["task"]](ports, ports.cases.get(event["project"], event["request"]))
+    return on_case(TASKS, ports, event)
 
 
 def handler(event: dict[str, Any], context: object) -> Result:

@@ -54,6 +54,11 @@ def so_far(case: Case) -> list[dict[str, Any]]:
     return lines
 
 
+def accounted(store: str, outcome: str, count: int, reason: str) -> dict[str, Any]:
+    """A store's line: `outcome` where there was anything, else that nothing was found."""
+    return {"store": store, "outcome": outcome if count else "nothing_found", "count": count, "reason": reason}
+
+
 def public(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines as the API shows them: `{store, outcome, count}`."""
     return [{name: line[name] for name in ("store", "outcome", "count")} for line in lines]
@@ -63,20 +68,16 @@ def _lines(case: Case, store: str) -> list[dict[str, Any]]:
     kinds = catalogue().of_store(store)
     if store == "vault":
         shredded = sum(e["erased_by"] == case.id for e in case.get("destroyed", {}).values())
-        return [_line(store, "shredded", shredded, _SHREDDED if shredded else _LOOKED)]
+        return [accounted(store, "shredded", shredded, _SHREDDED if shredded else _LOOKED)]
     if store == "requests":
-        return [_line(store, "held", 1 + len(case.get("holds", ())), _why("case"))]
+        return [accounted(store, "held", 1 + len(case.get("holds", ())), _why("case"))]
     if not any(kind.erase == "delete" for kind in kinds) and store != "exports":
-        return [_line(store, "deleted", 0, "; ".join(kind.why for kind in kinds) or _NO_DATA)]
+        return [accounted(store, "deleted", 0, "; ".join(kind.why for kind in kinds) or _NO_DATA)]
     count = case.get("removed", {}).get(store, 0) + case.get("residue", {}).get(store, 0)
-    lines = [_line(store, "deleted", count, _DELETED if count else _LOOKED)]
+    lines = [accounted(store, "deleted", count, _DELETED if count else _LOOKED)]
     if store == "records" and case.get("held"):
-        lines.append(_line(store, "held", case.get("held"), _why("held")))
+        lines.append(accounted(store, "held", case.get("held"), _why("held")))
     return lines
-
-
-def _line(store: str, outcome: str, count: int, reason: str) -> dict[str, Any]:
-    return {"store": store, "outcome": outcome if count else "nothing_found", "count": count, "reason": reason}
 
 
 def _why(kind: str) -> str:

@@ -33,7 +33,7 @@ class Objects(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """What every workflow works on. `requests` and `records` are catalogued tables."""
+    """What every workflow works on. `requests` and `records` are catalogued tables, `wraps` the wrapped keys."""
 
     cases: Cases
     requests: Table
@@ -42,6 +42,7 @@ class Work:
     ledger: Ledger
     signer: Signer
     clock: Clock
+    wraps: WrapStore
 
     def now(self) -> int:
         """The time in whole POSIX seconds."""
@@ -50,9 +51,8 @@ class Work:
 
 @dataclass(frozen=True)
 class Ports(Work):
-    """What the erasure works on besides: the wrapped keys themselves, and the exports."""
+    """What the erasure works on besides: the exports, and who is told."""
 
-    wraps: WrapStore
     exports: Objects
     late_writer_seconds: int
     teller: Teller | None = None

@@ -23,12 +23,13 @@ from chatapi.store.keys import HOLD, UNDATED, held_case_sk, kind_of, open_pk, su
 from chatapi.vault import State
 from privacy.tasks.certify import issue_once
 from privacy.tasks.erasers import began_before, in_place
-from privacy.tasks.outcomes import frame, irrecoverable_after
+from privacy.tasks.outcomes import accounted, frame, irrecoverable_after
 from privacy.tasks.ports import Ports, ResidueFound, Result
 from privacy.tasks.timers import hold_ends, watch_holds
 
 EVENT = "erasure.released"
 PREFIX = "release_"
+_ENDED = "was kept under a legal hold, which has ended"
 
 
 def release(ports: Ports, case: Case) -> Result:
@@ -107,19 +108,19 @@ def _lines(case: Case) -> list[dict[str, Any]]:
 
 
 def _ended(line: dict[str, Any]) -> dict[str, Any]:
-    return {**line, "outcome": "deleted", "reason": "was kept under a legal hold, which has ended"}
+    return {**line, "outcome": "deleted", "reason": _ENDED}
 
 
 def _body(case: Case, now: int) -> dict[str, Any]:
     shredded = PREFIX + "canary" in case.facts
     lines = []
     for store in catalogue().stores:
-        outcome, count, why = "nothing_found", 0, "not touched by the end of a hold"
+        line = accounted(store, "deleted", 0, "not touched by the end of a hold")
         if store == "vault" and shredded:
-            outcome, count, why = "shredded", 1, "the key of the case was destroyed"
+            line = accounted(store, "shredded", 1, "the key of the case was destroyed")
         if store == "records":
-            outcome, count, why = "deleted", case.get("held"), "was kept under a legal hold, which has ended"
-        lines.append({"store": store, "outcome": outcome, "count": count, "reason": why})
+            line = accounted(store, "deleted", case.get("held"), _ENDED)
+        lines.append(line)
     canary = None
     if shredded:
         sealed = base64.b64encode(case.get(PREFIX + "canary")).decode()

@@ -6,11 +6,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from chatapi.aws.client import AwsClient
 from chatapi.logs import log, log_error
-from privacy.tasks.ports import Result
+from chatapi.store.cases import Case
+from privacy.tasks.ports import Result, Work
 
 
 class TaskFailed(Exception):
@@ -18,6 +19,14 @@ class TaskFailed(Exception):
 
     def __init__(self) -> None:
         super().__init__("the task failed; the log names the error's type and place")
+
+
+P = TypeVar("P", bound=Work)
+
+
+def on_case(tasks: Mapping[str, Callable[[P, Case], Result]], ports: P, event: Mapping[str, Any]) -> Result:
+    """Do one task of a workflow on one case, by their names."""
+    return tasks[event["task"]](ports, ports.cases.get(event["project"], event["request"]))
 
 
 def guarded(function: str, event: Mapping[str, Any], work: Callable[[], Result]) -> Result:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from chatapi.grants import Grant
 from chatapi.store.items import Change, Collision, Item
 from tests.unit.account.api import KEYS, Api, refusal
+
+
+def meanwhile(api: Api, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Somebody acts between our next read and our write."""
+    real = api.table.update
+
+    def update(pk: str, sk: str | None, change: Change) -> Item:
+        monkeypatch.setattr(api.table, "update", real)
+        act()
+        return real(pk, sk, change)
+
+    monkeypatch.setattr(api.table, "update", update)
 
 
 def test_a_key_that_was_revoked_meanwhile_leaves_no_successor(api: Api) -> None:
@@ -18,14 +32,8 @@ def test_a_key_that_was_revoked_meanwhile_leaves_no_successor(api: Api) -> None:
 
 def test_two_changes_at_once_cannot_both_count(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     # given somebody who revokes a key between our read and our write
-    target, real = api.made()["id"], api.table.update
-
-    def meanwhile(pk: str, sk: str | None, change: Change) -> Item:
-        monkeypatch.setattr(api.table, "update", real)
-        api.projects.revoke(api.project, target)
-        return real(pk, sk, change)
-
-    monkeypatch.setattr(api.table, "update", meanwhile)
+    target = api.made()["id"]
+    meanwhile(api, monkeypatch, lambda: api.projects.revoke(api.project, target))
     # then our rotation does not bring it back
     assert refusal(api.call("POST", f"{KEYS}/{target}/rotate")) == (503, "service_unavailable", None)
     assert "k_" + target not in api.item
@@ -46,13 +54,7 @@ def test_a_write_whose_answer_was_lost_counts_as_done(api: Api, monkeypatch: pyt
 
 
 def test_a_revocation_wins_whatever_happens_to_the_keys_meanwhile(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, real = api.made()["id"], api.table.update
-
-    def meanwhile(pk: str, sk: str | None, change: Change) -> Item:
-        monkeypatch.setattr(api.table, "update", real)
-        api.projects.rotate(api.project, target)
-        return real(pk, sk, change)
-
-    monkeypatch.setattr(api.table, "update", meanwhile)
+    target = api.made()["id"]
+    meanwhile(api, monkeypatch, lambda: api.projects.rotate(api.project, target))
     assert api.call("DELETE", f"{KEYS}/{target}")[0] == 200
     assert "k_" + target not in api.item

@@ -40,14 +40,20 @@ def in_between(state: str, act: Callable[[], object]) -> Callable[[str], None]:
     return between
 
 
-@pytest.mark.parametrize("state", BEFORE)
-def test_a_hold_is_honoured_up_to_the_commit(state: str) -> None:
-    # given an erasure under way
+def held_before(state: str) -> tuple[World, Case, list[list[str]]]:
+    """An erasure before one of whose states a hold is added, and what its officer is told."""
     world = World()
     world.store()
     case, late = begun(world), list[list[str]]()
-    # when a hold is added before one of its states
     world.erase(case, between=in_between(state, lambda: late.append(told(world))))
+    return world, case, late
+
+
+@pytest.mark.parametrize("state", BEFORE)
+def test_a_hold_is_honoured_up_to_the_commit(state: str) -> None:
+    # given an erasure under way
+    # when a hold is added before one of its states
+    world, case, late = held_before(state)
     # then what it names is kept, and counted as kept
     assert late == [[]]
     assert world.again(case).status == "on_hold"
@@ -57,10 +63,7 @@ def test_a_hold_is_honoured_up_to_the_commit(state: str) -> None:
 
 @pytest.mark.parametrize("state", AFTER)
 def test_after_the_commit_it_comes_too_late_and_is_told_so(state: str) -> None:
-    world = World()
-    world.store()
-    case, late = begun(world), list[list[str]]()
-    world.erase(case, between=in_between(state, lambda: late.append(told(world))))
+    world, case, late = held_before(state)
     assert late == [[case.id]]
     assert world.again(case).status == "completed"
     assert world.rows_of(ALICE) == []

@@ -76,6 +76,16 @@ def data_of(archive: bytes) -> dict[str, list[Any]]:
     return found
 
 
+def came_back() -> tuple[World, bytes, Case]:
+    """Somebody who took a copy, was erased, and hands the copy in again; the copy, and the case."""
+    world = World()
+    lived(world)
+    copy = copied(world)
+    world.erase(world.case())
+    put(world, copy)
+    return world, copy, asked(world)
+
+
 def test_export_erase_import_gives_the_same_history_and_the_archive_goes() -> None:
     # given somebody who takes a copy, is erased, and comes back
     world = World()
@@ -101,22 +111,12 @@ def test_export_erase_import_gives_the_same_history_and_the_archive_goes() -> No
 
 
 def test_what_stands_already_stays_and_a_run_that_was_cut_off_is_repeated() -> None:
-    world = World()
-    lived(world)
-    copy = copied(world)
-    world.erase(world.case())
-    put(world, copy)
-    case = asked(world)
+    world, _, case = came_back()
     world.breaker.calls = 0
     world.change(case)
     calls = world.breaker.calls
     for stop in range(1, calls + 1, 3):
-        world = World()
-        lived(world)
-        copy = copied(world)
-        world.erase(world.case())
-        put(world, copy)
-        case = asked(world)
+        world, copy, case = came_back()
         world.breaker.calls, world.breaker.stop_at = 0, stop
         world.change(case)
         world.breaker.stop_at = None

@@ -32,6 +32,7 @@ from privacy.exports.tasks import TASKS as EXPORT_TASKS
 from privacy.objects import MemoryObjects, MemoryUploads
 from privacy.tasks.handler import run
 from privacy.tasks.ports import Ports
+from privacy.tasks.running import on_case
 from privacy.webhooks import Teller
 from tests.unit.privacy.machine import definition, execute
 
@@ -121,21 +122,23 @@ class World:
         self.ledger = Ledger(Catalogued(self.chain, "ledger"))
         self.ports = self._ports()
 
-    def _ports(self) -> Ports:
+    def _work(self) -> dict[str, Any]:
+        """What every workflow works on: each may be broken at any call."""
         wrap = self.breaker.wrap
         requests, wraps = Catalogued(wrap(self.requests), "requests"), wrap(self.wraps)
-        return Ports(
-            cases=Cases(requests),
-            requests=requests,
-            records=Catalogued(wrap(self.records), "records"),
-            wraps=wraps,
-            vault=Vault(wraps, wrap(self.keys), self.clock, despite_restriction=True),
-            exports=wrap(self.exports),
-            ledger=Ledger(Catalogued(wrap(self.chain), "ledger")),
-            signer=wrap(self.signer),
-            clock=self.clock,
-            late_writer_seconds=0,
-        )
+        return {
+            "cases": Cases(requests),
+            "requests": requests,
+            "records": Catalogued(wrap(self.records), "records"),
+            "wraps": wraps,
+            "vault": Vault(wraps, wrap(self.keys), self.clock, despite_restriction=True),
+            "ledger": Ledger(Catalogued(wrap(self.chain), "ledger")),
+            "signer": wrap(self.signer),
+            "clock": self.clock,
+        }
+
+    def _ports(self) -> Ports:
+        return Ports(**self._work(), exports=self.breaker.wrap(self.exports), late_writer_seconds=0)
 
     def store(self, subject: str = ALICE, text: bytes = b"hello", *, project: str = PROJECT) -> str:
         """Store a completion as a chat does, day row included; its id."""
@@ -175,28 +178,14 @@ class World:
     @property
     def export_ports(self) -> ExportPorts:
         """What the export works on, over the same stores; `uploads` may be broken too."""
-        wrap = self.breaker.wrap
-        requests, wraps = Catalogued(wrap(self.requests), "requests"), wrap(self.wraps)
-        return ExportPorts(
-            cases=Cases(requests),
-            requests=requests,
-            records=Catalogued(wrap(self.records), "records"),
-            vault=Vault(wraps, wrap(self.keys), self.clock, despite_restriction=True),
-            ledger=Ledger(Catalogued(wrap(self.chain), "ledger")),
-            signer=wrap(self.signer),
-            clock=self.clock,
-            wraps=wraps,
-            uploads=self.uploads,
-        )
+        return ExportPorts(**self._work(), uploads=self.uploads)
 
     def export(self, case: Case, **options: Any) -> list[str]:
         """One execution of the export workflow."""
         ports = self.export_ports
-
-        def invoke(payload: dict[str, Any]) -> dict[str, Any]:
-            return EXPORT_TASKS[payload["task"]](ports, ports.cases.get(payload["project"], payload["request"]))
-
-        return execute(invoke, case.project, case.id, machine=EXPORT, **options)
+        return execute(
+            lambda payload: on_case(EXPORT_TASKS, ports, payload), case.project, case.id, machine=EXPORT, **options
+        )
 
     @property
     def asking(self) -> Asking:
@@ -212,18 +201,10 @@ class World:
     @property
     def change_ports(self) -> ChangePorts:
         """What changes are made with, over the same stores."""
-        wrap = self.breaker.wrap
-        requests, wraps = Catalogued(wrap(self.requests), "requests"), wrap(self.wraps)
+        wrap, work = self.breaker.wrap, self._work()
         return ChangePorts(
-            cases=Cases(requests),
-            requests=requests,
-            records=Catalogued(wrap(self.records), "records"),
-            vault=Vault(wraps, wrap(self.keys), self.clock, despite_restriction=True),
-            ledger=Ledger(Catalogued(wrap(self.chain), "ledger")),
-            signer=wrap(self.signer),
-            clock=self.clock,
-            wraps=wraps,
-            marks=Marks(requests, self.clock),
+            **work,
+            marks=Marks(work["requests"], self.clock),
             exports=wrap(self.exports),
             tags=lambda project, metadata: tags_of(project.encode(), metadata) if metadata else frozenset(),
             teller=self.teller,
@@ -232,11 +213,9 @@ class World:
     def change(self, case: Case, **options: Any) -> list[str]:
         """One execution of the workflow of changes."""
         ports = self.change_ports
-
-        def invoke(payload: dict[str, Any]) -> dict[str, Any]:
-            return CHANGE_TASKS[payload["task"]](ports, ports.cases.get(payload["project"], payload["request"]))
-
-        return execute(invoke, case.project, case.id, machine=CHANGES, **options)
+        return execute(
+            lambda payload: on_case(CHANGE_TASKS, ports, payload), case.project, case.id, machine=CHANGES, **options
+        )
 
     def again(self, case: Case) -> Case:
         return self.cases.get(case.project, case.id)
