@@ -54,25 +54,15 @@ class NotASample(ValueError):
 def redacted(chat: dict[str, Any]) -> dict[str, Any]:
     """A chat as a sample: roles, texts and calls, with a placeholder for each value of every kind that is known. Names
     of speakers and ids of calls are the caller's own words, and stay out. NotASample, or what the detection raises."""
-    from chat.redaction.detect import Detector
-    from chat.redaction.placeholders import Placeholders
-    from chat.redaction.requests import Walk
-    from chat.redaction.storing import stored_form
+    from chat.redaction.storing import replaced
     from chatapi.redaction import KINDS
-
-    texts: list[str] = []
-
-    def gather(text: str) -> str:
-        texts.append(text)
-        return text
 
     plain = {
         "model": chat["model"],
         "messages": [_plain(message) for message in chat["messages"]],
         "answers": [_plain(message) for message in chat["answers"]],
     }
-    stored_form(plain, Walk(gather, gather))
-    return stored_form(plain, Walk(Placeholders(Detector(KINDS), texts).hide))
+    return replaced(plain, KINDS)
 
 
 def _plain(message: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What stands between a request and everybody else, for as long as the request lives.
 
-Guard.of(request, demand) ─▶ .request      what a provider is asked
-                             .restored()   what the caller is answered
-                             .sealed()     what is stored
+Guard.of(request, demand) ─▶ .hidden        what a provider is asked
+                             .restoring()   what the caller is answered
+                             .sealed()      what is stored
 """
 
 from __future__ import annotations

@@ -36,15 +36,20 @@ def not_possible(param: str) -> BadRequest:
 
 
 def chat_texts(request: ChatRequest) -> list[str]:
-    """All texts of the request, those that are JSON also as they are written. BadRequest for what cannot be read."""
-    gathered: list[str] = []
+    """All texts of the request. BadRequest for what cannot be read."""
+    return gathered(lambda walk: rewritten(request, walk))
+
+
+def gathered(walked: Callable[[Walk], object]) -> list[str]:
+    """All texts that `walked` would change, those that are JSON also as they are written."""
+    texts: list[str] = []
 
     def gather(text: str) -> str:
-        gathered.append(text)
+        texts.append(text)
         return text
 
-    rewritten(request, Walk(gather, gather))
-    return gathered
+    walked(Walk(gather, gather))
+    return texts
 
 
 def rewritten(request: ChatRequest, walk: Walk) -> ChatRequest:

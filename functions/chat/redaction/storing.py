@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from chat.redaction.detect import Detector, TooManyValues
 from chat.redaction.placeholders import Placeholders
-from chat.redaction.requests import Walk, not_possible
+from chat.redaction.requests import Walk, gathered, not_possible
 from chatapi.errors import ApiError, RedactionFailed
 from chatapi.logs import log_error
 from chatapi.redaction import kinds_of
@@ -42,6 +43,13 @@ def stored_form(value: T, walk: Walk) -> T:
     return changed
 
 
+def replaced(value: T, kinds: Collection[str], *, above: int = 0) -> T:
+    """A JSON value as it is stored for good, with a placeholder above that number for each value of these kinds.
+    TooManyValues, BadRequest."""
+    texts = gathered(lambda walk: stored_form(value, walk))
+    return stored_form(value, Walk(Placeholders(Detector(kinds), texts, above=above).hide))
+
+
 def redacted_items(items: list[dict[str, Any]], demand: str) -> list[dict[str, Any]]:
     """Items that are put into a conversation by themselves, as they are stored. Their placeholders are numbered from
     somewhere far off, since nobody reads here what else the conversation holds. BadRequest `redaction_not_possible` for
@@ -56,15 +64,7 @@ def redacted_items(items: list[dict[str, Any]], demand: str) -> list[dict[str, A
                 Walk(str).file(part["file_data"], here)
     crowded = False
     try:
-        texts: list[str] = []
-
-        def gather(text: str) -> str:
-            texts.append(text)
-            return text
-
-        stored_form(items, Walk(gather, gather))
-        placeholders = Placeholders(Detector(kinds_of(demand)), texts, above=int.from_bytes(os.urandom(3)))
-        return stored_form(items, Walk(placeholders.hide))
+        return replaced(items, kinds_of(demand), above=int.from_bytes(os.urandom(3)))
     except ApiError:
         raise
     except (TooManyValues, RecursionError):
