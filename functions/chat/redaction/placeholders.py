@@ -48,10 +48,10 @@ class Placeholders:
 
     def seal(self, text: str) -> str:
         """As `hide`, of a text that was restored: every value of the map goes, whatever it stands next to now, and as
-        it is written in JSON."""
+        it is written in JSON, by us or by a model."""
         known = {}
         for value in self._by_value:
-            known[value] = known[json.dumps(value)[1:-1]] = ""
+            known[value] = known[json.dumps(value)[1:-1]] = known[_inside(value)] = ""
         return self._rebuilt(text, self._detector.find(text), known)
 
     def _rebuilt(self, text: str, found: list[Found], known: Mapping[str, str]) -> str:
@@ -101,11 +101,16 @@ def _merged(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
     return out
 
 
+def _inside(value: str) -> str:
+    """A value as it is put into a string of JSON."""
+    return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
 def _quoted(values: dict[str, str]) -> dict[str, str]:
     """For text that is JSON: values escaped, and placeholders as servers write them that escape < and > (HTML-safe)."""
     out: dict[str, str] = {}
     for placeholder, value in values.items():
-        inside = json.dumps(value, ensure_ascii=False)[1:-1]
+        inside = _inside(value)
         out[placeholder] = inside
         for less, more in (("\\u003c", "\\u003e"), ("\\u003C", "\\u003E")):
             out[less + placeholder[1:-1] + more] = inside

@@ -124,6 +124,16 @@ def test_what_was_restored_is_sealed_whatever_it_stands_next_to() -> None:
     assert placeholders.seal("9078-05-11203 and new@example.com") == "9<NATIONAL_ID_1>3 and <EMAIL_1>"
 
 
+def test_what_was_put_into_json_that_broke_off_is_sealed() -> None:
+    named = 'Zoë "Zo" Ray'
+    placeholders = Placeholders(Detector((), [named]), [named])
+    placeholders.hide(named)
+    for cut in ('{"name": "<VALUE_1>", "a', '{"name": "\\u003cVALUE_1\\u003e'):
+        said = placeholders.restored(cut, quoted=True)
+        assert "Zoë" in said
+        assert "Zo" not in placeholders.seal(said)
+
+
 def test_a_text_that_can_be_no_placeholder_any_more_is_said_at_once() -> None:
     reader = Reader({"<EMAIL_1>": "jane@example.com"})
     assert reader.feed("a <") == "a "
