@@ -63,6 +63,20 @@ def test_rules_stay_and_calls_go_with_their_results() -> None:
     assert said(world) == ["d", "l"]
 
 
+def test_the_result_of_a_call_that_comes_last_stays_with_its_call() -> None:
+    world = World()
+    call = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '"' + "x" * 50_000 + '"'}
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "rain"}
+    ask(world, truncation="auto", tools=[WEATHER], input=[*turns(9_000), call, output])
+    assert [one["role"] for one in world.provider.calls[-1].messages] == ["assistant", "tool"]
+
+
+def test_instructions_count_by_their_bytes() -> None:
+    world = World()
+    ask(world, truncation="auto", input=turns(9_000, 100), instructions="\u5b57" * 5_000)
+    assert said(world) == ["\u5b57", "b"]
+
+
 def test_what_was_stored_is_left_out_as_well_and_what_is_kept_is_the_request() -> None:
     world = World()
     first = ask(world, store=True, input=turns(20_000))
