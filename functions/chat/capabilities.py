@@ -62,7 +62,11 @@ def check_stream(request: ChatRequest) -> None:
     clients could not read them. A response streams them."""
     for index, tool in enumerate(request.tools or ()):
         if request.stream and tool["type"] == "custom":
-            raise unsupported(f"tools[{index}].type")
+            raise BadRequest(
+                "Chat completions cannot stream beside custom tools. Leave stream out, or use /v1/responses.",
+                code="unsupported_parameter",
+                param=f"tools[{index}].type",
+            )
 
 
 def unsupported(param: str) -> BadRequest:
