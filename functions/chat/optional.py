@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from chat.samples import KIND
+from chat.samples import KIND, is_text
 from chat.wire import ChatRequest
 from chatapi.catalogue import expiry
 from chatapi.clock import iso
@@ -109,8 +109,12 @@ class Optional:
 
 def sample_until(asked: Asked, kind: str, ceiling: int | None) -> int | None:
     """When a sample of this chat would end; None where there can be none: only a chat completion is one, since other
-    surfaces bring stored content along, and where a ceiling of request, key or project keeps nothing, nothing is."""
-    if kind != "completion" or not isinstance(asked.request, ChatRequest) or asked.others or ceiling == 0:
+    surfaces bring stored content along, none has more than text, and where a ceiling of request, key or project keeps
+    nothing, nothing is."""
+    request = asked.request
+    if kind != "completion" or not isinstance(request, ChatRequest) or asked.others or ceiling == 0:
+        return None
+    if not all(map(is_text, request.messages)):
         return None
     return expiry(KIND, asked.since, ceiling_seconds=ceiling)
 

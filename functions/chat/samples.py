@@ -7,7 +7,7 @@ forbids to keep content. What cannot be redacted (images, files, audio) is not k
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chatapi.catalogue import read_policy
@@ -51,6 +51,12 @@ class NotASample(ValueError):
     """There is more in the chat than text, which cannot be redacted."""
 
 
+def is_text(message: Mapping[str, Any]) -> bool:
+    """Whether there is text and nothing else in a message."""
+    content = message.get("content")
+    return not isinstance(content, list) or all(part["type"] == "text" for part in content)
+
+
 def redacted(chat: dict[str, Any]) -> dict[str, Any]:
     """A chat as a sample: roles, texts and calls, with a placeholder for each value of every kind that is known. Names
     of speakers and ids of calls are the caller's own words, and stay out. NotASample, or what the detection raises."""
@@ -66,12 +72,15 @@ def redacted(chat: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(message: dict[str, Any]) -> dict[str, Any]:
+    if not is_text(message):
+        raise NotASample
     content = message.get("content") or message.get("refusal") or ""
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    if not all(part["type"] == "text" for part in parts):
-        raise NotASample
-    calls = [
-        {"function": call["function"]["name"], "arguments": call["function"]["arguments"]}
-        for call in message.get("tool_calls") or ()
-    ]
+    calls = [_call(call) for call in message.get("tool_calls") or ()]
     return {"role": message["role"], "content": "\n".join(part["text"] for part in parts), "calls": calls}
+
+
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    if call["type"] == "custom":
+        return {"custom": call["custom"]["name"], "input": call["custom"]["input"]}
+    return {"function": call["function"]["name"], "arguments": call["function"]["arguments"]}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 
-from chat.providers.base import ProviderBroken
+from chat.providers.base import Finish, ProviderBroken, ToolArguments, ToolStart, Usage
 from chat.providers.scripted import ScriptedProvider, answer
 from chat.samples import NotASample, redacted
 from chatapi.aws.errors import AwsUnavailable
@@ -176,6 +177,27 @@ def test_what_is_more_than_text_is_no_sample() -> None:
     chat = {"model": "m", "messages": [{"role": "user", "content": [part]}], "answers": []}
     with pytest.raises(NotASample):
         redacted(chat)
+
+
+def test_the_receipt_of_a_chat_with_a_picture_promises_no_sample(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
+    models = world.chat._registry.models
+    models["smollm2-135m"] = dataclasses.replace(models["smollm2-135m"], capabilities=frozenset({"images"}))
+    answered = world.ask(user="alice", messages=[{"role": "user", "content": parts}])
+    whole(answered)
+    assert answered.headers["data-handling"].endswith("; purposes=improvement")
+    assert rows(world) == []
+    assert "sample_failed" not in capsys.readouterr().out
+
+
+def test_a_call_of_a_custom_tool_keeps_its_input_redacted(world: World) -> None:
+    call = (ToolStart(0, "call_a", "mail"), ToolArguments(0, json.dumps({"input": f"to {MAIL}"})))
+    world.provider = ScriptedProvider((*call, Finish("tool_calls"), Usage(1, 1)))
+    whole(world.ask(user="alice", tools=[{"type": "custom", "custom": {"name": "mail"}}]))
+    (sample,) = samples(world)
+    assert sample["answers"][0]["calls"] == [{"custom": "mail", "input": "to <EMAIL_1>"}]
 
 
 def test_a_call_keeps_its_arguments_redacted_and_no_ids() -> None:
