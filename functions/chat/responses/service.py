@@ -12,7 +12,7 @@ from chat.accounting import Account
 from chat.answers import broken
 from chat.faults import refusal_of
 from chat.generation import Body, Generation, Transcript
-from chat.providers.base import Finish, Idle, ProviderBroken
+from chat.providers.base import Finish, FinishReason, Idle, ProviderBroken
 from chat.redaction import guarded
 from chat.replays import Claim, Replays
 from chat.responses.events import Answering, usage_of
@@ -113,8 +113,7 @@ class Responses:
 
         def keep(at: Started, transcript: Transcript) -> None:
             assert at.handle
-            response["service_tier"] = at.generation.served.tier or "default"
-            answering.settle(transcript.finish, usage_of(at.generation.usage()), self._clock.now())
+            _settle(answering, at.generation, transcript.finish, self._clock)
             kept, given_items = answering.response, own
             if at.guard is not None:
                 kept, given_items = at.guard.sealed(kept), at.guard.sealed(given_items)
@@ -207,12 +206,17 @@ def skeleton(request: ResponseCreate, response_id: str, created: int) -> dict[st
     }
 
 
+def _settle(answering: Answering, generation: Generation, reason: FinishReason, clock: Clock) -> None:
+    """See Answering.settle."""
+    answering.response["service_tier"] = generation.served.tier or "default"
+    answering.settle(reason, usage_of(generation.usage()), clock.now())
+
+
 def _whole(generation: Generation, answering: Answering, clock: Clock) -> bytes:
     try:
         for event in generation.events():
             if isinstance(event, Finish):
-                answering.response["service_tier"] = generation.served.tier or "default"
-                answering.settle(event.reason, usage_of(generation.usage()), clock.now())
+                _settle(answering, generation, event.reason, clock)
             else:
                 answering.add(event)
     except ProviderBroken:
@@ -227,8 +231,7 @@ def _events(generation: Generation, answering: Answering, clock: Clock) -> Itera
     try:
         for event in generation.events():
             if isinstance(event, Finish):
-                answering.response["service_tier"] = generation.served.tier or "default"
-                answering.settle(event.reason, usage_of(generation.usage()), clock.now())
+                _settle(answering, generation, event.reason, clock)
             elif frames := HEARTBEAT if isinstance(event, Idle) else answering.add(event):
                 yield frames
     except Exception as error:  # noqa: BLE001 - a stream that just ends would look like a whole answer to its reader
