@@ -29,6 +29,7 @@ class Placeholders:
         self._found: dict[str, list[Found]] = {}
         self._told: dict[str, str] = {}
         self._by_value: dict[str, str] = {}
+        self._written: dict[str, str] = {}
         self.values: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
         self._above: dict[str, int] = {}
@@ -49,10 +50,7 @@ class Placeholders:
     def seal(self, text: str) -> str:
         """As `hide`, of a text that was restored: every value of the map goes, whatever it stands next to now, and as
         it is written in JSON, by us or by a model."""
-        known = {}
-        for value in self._by_value:
-            known[value] = known[json.dumps(value)[1:-1]] = known[_inside(value)] = ""
-        return self._rebuilt(text, self._detector.find(text), known)
+        return self._rebuilt(text, self._detector.find(text), self._written)
 
     def _rebuilt(self, text: str, found: list[Found], known: Mapping[str, str]) -> str:
         spans = [(each.start, each.end, each.kind) for each in found]
@@ -77,6 +75,7 @@ class Placeholders:
             number = max(self._least, self._above.get(label, 0)) + self.counts[kind]
             placeholder = f"<{label}_{number}>" if self._numbered else f"<{label}>"
             self._by_value[value] = placeholder
+            self._written |= dict.fromkeys((value, json.dumps(value)[1:-1], _inside(value)), "")
             self.values[placeholder] = value
         return placeholder
 
