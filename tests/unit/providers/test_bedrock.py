@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,17 +24,11 @@ from chat.providers.base import (
 from chat.providers.bedrock import BedrockProvider
 from chatapi.aws import AwsClient, Credentials
 from tests.support.campaign import examples
-from tests.unit.aws.stub import Chunks, Drop, Reply, Silence, Stub, closed_port, running
+from tests.unit.aws.stub import Chunks, Drop, Reply, Silence, Stub, closed_port
 from tests.unit.providers.frames import START, cut, encode, event, exception, metadata, stop, text
 
 MODEL = "anthropic.claude-3-5-sonnet-20241022-v2:0"
 CALL = Call(MODEL, ({"role": "user", "content": "canary-prompt"},), 50, user="canary-pseudonym")
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with running(Stub()) as stub:
-        yield stub
 
 
 def provider(endpoint: str) -> BedrockProvider:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -29,15 +28,9 @@ from chat.providers.dialects import DIALECTS
 from chat.providers.guardrail import Guardrail
 from chat.providers.openai_http import OpenAIProvider
 from chatapi.aws import AwsClient, Credentials
-from tests.unit.aws.stub import Chunks, Reply, Stub, closed_port, running
+from tests.unit.aws.stub import Chunks, Reply, Stub, closed_port
 
 CALL = Call("openai.gpt-oss-20b-1:0", ({"role": "user", "content": "canary-prompt"},), 50, user="sub_pseudonym")
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with running(Stub()) as stub:
-        yield stub
 
 
 def provider(url: str) -> OpenAIProvider:

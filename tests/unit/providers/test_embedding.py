@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,16 +22,10 @@ from chat.providers.base import (
 from tests.support.openai_server import at
 from tests.support.scripted_answers import vector
 from tests.support.scripted_upstream import ScriptedUpstream
-from tests.unit.aws.stub import Drop, Reply, Stub, running
+from tests.unit.aws.stub import Drop, Reply, Stub
 from tests.unit.providers.test_bedrock import provider as bedrock
 
 CALL = EmbedCall("m", ("canary-a", "canary-longer"), None, "pseudonym")
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with running(Stub()) as stub:
-        yield stub
 
 
 def openai_reply(data: Any, **more: Any) -> Reply:

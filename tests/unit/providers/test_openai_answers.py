@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from chat.providers.base import Finish, Reasoning, Text, ToolArguments, ToolStart, Usage
-from tests.unit.aws.stub import Stub, running
+from tests.unit.aws.stub import Stub
 from tests.unit.providers.test_openai_http import chunk, events_of
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with running(Stub()) as stub:
-        yield stub
 
 
 def test_tool_calls_are_numbered_from_zero_and_started_once(stub: Stub) -> None:

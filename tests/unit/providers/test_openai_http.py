@@ -29,7 +29,7 @@ from tests.support.campaign import examples
 from tests.support.openai_server import at, fixed
 from tests.support.scripted_answers import Script
 from tests.support.scripted_upstream import ScriptedUpstream
-from tests.unit.aws.stub import Chunks, Drop, Reply, Silence, Stub, running
+from tests.unit.aws.stub import Chunks, Drop, Reply, Silence, Stub
 from tests.unit.providers.test_sse import cut
 
 CALL = Call("m", ({"role": "user", "content": "canary-prompt"},), 50)
@@ -40,12 +40,6 @@ SSE = {"content-type": "text/event-stream"}
 def upstream() -> Iterator[ScriptedUpstream]:
     with ScriptedUpstream() as upstream:
         yield upstream
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with running(Stub()) as stub:
-        yield stub
 
 
 def chunk(delta: dict[str, Any] | None = None, reason: str | None = None, **more: Any) -> bytes:

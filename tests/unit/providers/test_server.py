@@ -26,7 +26,7 @@ from tests.support.openai_server import at, fixed
 from tests.support.scripted_answers import Script
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.tls import write_certificate
-from tests.unit.aws.stub import Chunks, Reply, Stub, running
+from tests.unit.aws.stub import Chunks, Reply, Stub
 
 CALL = Call("m", ({"role": "user", "content": "canary-prompt"},), 50, user="sub_pseudonym", cache_key="sub_cache")
 SECRET = "sk-canary-key"
@@ -51,12 +51,6 @@ class Vault:
                 raise told
             self.known = told.encode()
         return self.known
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with running(Stub()) as stub:
-        yield stub
 
 
 def sent(stub: Stub, header: str = "authorization") -> list[str | None]:
