@@ -24,6 +24,7 @@ from chatapi.store.consents import Consents
 from chatapi.store.datasets import DataSetError, DataSets, Entrant
 from chatapi.store.dynamo import Caller
 from chatapi.store.items import Item
+from chatapi.store.project_states import ACTIVE
 from chatapi.store.records import Records
 from chatapi.vault import Vault
 from chatapi.wiring import store_of
@@ -93,7 +94,7 @@ class Builder:
     def allows(self, project: str, subject: str) -> bool:
         """Whether the person allows it at this moment, and their project takes part."""
         item = self.project(project)
-        taking_part = item is not None and item.get("st") == "A" and bool(item.get("imp"))
+        taking_part = item is not None and item.get("st") == ACTIVE and bool(item.get("imp"))
         return taking_part and IMPROVEMENT in self.consents.granted(project, subject, self.clock.now())
 
     def _lines(self, project: str, subject: str, generation: int) -> Iterator[bytes]:
@@ -146,13 +147,16 @@ def build(
     part = path.with_name(path.name + ".part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        fail(f"another run is writing this file; if none is, delete {part}")
+    except OSError:
+        fail("the file cannot be written there")
+    try:  # from here on the part is this run's own: that of another one is never deleted
         with os.fdopen(descriptor, "wb") as file:
             made = _builder(target).build(name, (one for one in of if project in (None, one[0])), file.write)
         part.rename(path)
     except DataSetError as error:
         fail(str(error))
-    except FileExistsError:
-        fail("another run is writing this file; if none is, delete its .part")
     finally:
         part.unlink(missing_ok=True)
     say({"file": str(path), **made}, as_json)

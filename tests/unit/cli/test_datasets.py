@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+import chatapi_cli.datasets
 from chatapi.catalogue import Catalogued
 from chatapi.ledger import proof_holds
 from chatapi.store.consents import Consents
@@ -158,3 +162,34 @@ def test_content_is_in_the_file_alone() -> None:
     for table in (world.requests, world.chain, world.records):
         assert not canary.found_in(as_bytes(list(table.rows.values())))
     assert ALICE.encode() not in world.written
+
+
+def run(world: Sampled, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
+    target = SimpleNamespace(client=lambda service: None, output=lambda name: name)
+    monkeypatch.setattr(chatapi_cli.datasets, "find", lambda stack: target)
+    monkeypatch.setattr(chatapi_cli.datasets, "_builder", lambda target: world.builder)
+    monkeypatch.setattr(chatapi_cli.datasets, "people", lambda client, table: iter([(PROJECT, ALICE, 1)]))
+    return CliRunner().invoke(chatapi_cli.datasets.datasets_app, ["build", *words])
+
+
+def test_the_file_appears_whole_and_what_another_run_is_writing_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # given another run that is writing the same file
+    world = Sampled()
+    world.person(ALICE, "one")
+    file, part = tmp_path / "set.jsonl", tmp_path / "set.jsonl.part"
+    part.write_bytes(b"of the other run")
+    # when this one is asked for, then it is refused and nothing of the other is gone, nor was anything built
+    refused = run(world, monkeypatch, "first", "--out", str(file))
+    assert (refused.exit_code, part.read_bytes()) == (1, b"of the other run")
+    assert "another run" in refused.output
+    assert world.datasets.all() == []
+    # and neither is a directory that is not there a traceback
+    nowhere = run(world, monkeypatch, "first", "--out", str(tmp_path / "none" / "set.jsonl"))
+    assert (nowhere.exit_code, nowhere.output.strip()) == (1, "the file cannot be written there")
+    # and when the other one is gone
+    part.unlink()
+    assert run(world, monkeypatch, "first", "--out", str(file)).exit_code == 0
+    assert [json.loads(line)["t"] for line in file.read_text().splitlines()] == ["one"]
+    assert not part.exists()
