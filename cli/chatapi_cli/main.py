@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from chatapi.aws.errors import AwsError
-from chatapi.errors import NotFound
+from chatapi.errors import NotFound, Unavailable
 from chatapi.mail import is_address
 from chatapi.store.contacts import NoAddress
 from chatapi.store.project_errors import ProjectError
@@ -219,7 +219,7 @@ def main() -> None:
     """Entry point: faults become one line."""
     try:
         app()
-    except (NoAddress, ProjectError, TargetError) as error:
+    except (NoAddress, ProjectError, TargetError, Unavailable) as error:
         fail(str(error))
     except AwsError as error:
         fail(f"AWS refused or did not answer: {error.code}")

@@ -20,6 +20,7 @@ from chatapi.store.items import MemoryTable
 from chatapi.store.project_errors import ProjectError
 from chatapi.store.project_states import ProjectStates, shown
 from chatapi.store.projects import MAX_KEYS, Limits, Projects
+from chatapi.vault import KeyUnavailable
 from chatapi_cli.target import TargetError
 from tests.support.fake_projects import FakeProjects
 
@@ -192,18 +193,19 @@ def test_what_is_not_possible_ends_with_an_exit_code(target: FakeTarget, words: 
     assert run(*words).exit_code != 0
 
 
+@pytest.mark.parametrize("fault", [TargetError("No stack."), KeyUnavailable()])
 def test_a_fault_is_one_line_without_a_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def nowhere(stack: str | None) -> None:
-        raise TargetError("No stack.")
+        raise fault
 
     monkeypatch.setattr(chatapi_cli.keys, "find", nowhere)
     monkeypatch.setattr("sys.argv", ["chatapi", "keys", "list", "x"])
     with pytest.raises(SystemExit) as caught:
         chatapi_cli.main.main()
     assert caught.value.code == 1
-    assert capsys.readouterr().err == "No stack.\n"
+    assert capsys.readouterr().err == f"{fault}\n"
 
 
 def test_a_project_has_at_most_eight_keys(target: FakeTarget) -> None:
