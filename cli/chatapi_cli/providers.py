@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import sys
+import uuid
 from typing import Annotated, Any
 
 import typer
 
 from chatapi.aws.errors import AwsError
 from chatapi.catalogue import read_policy
-from chatapi_cli.say import AsJson, Stack, fail
+from chatapi_cli.say import AsJson, Stack, fail, say_all
 from chatapi_cli.target import Target, find
 
 providers_app = typer.Typer(no_args_is_help=True, help="Providers of models: the register and their API keys.")
@@ -23,17 +24,22 @@ def list_(stack: Stack = None, as_json: AsJson = False) -> None:
     """Each processor: its models, its agreement and its API key, which is never shown."""
     target, today = find(stack), datetime.datetime.now(datetime.UTC).date()
     models = read_policy("models")["models"]
-    for name, entry in read_policy("processors")["processors"].items():
-        agreement = entry["agreement"]
-        line = {
+    found = [
+        {
             "processor": name,
             "models": sorted(model for model, told in models.items() if told["processor"] == name),
             "region": entry["region"],
-            "agreement": "in force" if agreement["signed"] <= today < agreement["expires"] else "not in force",
-            "expires": agreement["expires"].isoformat(),
+            "agreement": "in force" if _in_force(entry["agreement"], today) else "not in force",
+            "expires": entry["agreement"]["expires"].isoformat(),
             "key": _state(target, entry.get("secret")),
         }
-        typer.echo(json.dumps(line) if as_json else "  ".join(f"{key}={_plain(value)}" for key, value in line.items()))
+        for name, entry in read_policy("processors")["processors"].items()
+    ]
+
+    def line(each: dict[str, Any]) -> str:
+        return "  ".join(f"{key}={_plain(value)}" for key, value in each.items())
+
+    say_all(found, line, "providers", as_json)
 
 
 @providers_app.command("key")
@@ -57,6 +63,10 @@ def key(processor: Annotated[str, typer.Argument(help="A processor of the regist
     typer.echo(json.dumps({"processor": processor, "secret": name}))
 
 
+def _in_force(agreement: dict[str, Any], today: datetime.date) -> bool:
+    return bool(agreement["signed"] <= today < agreement["expires"])
+
+
 def _state(target: Target, secret: str | None) -> str:
     if secret is None:
         return "none needed"
@@ -71,8 +81,6 @@ def _state(target: Target, secret: str | None) -> str:
 
 
 def _token() -> str:
-    import uuid
-
     return str(uuid.uuid4())  # the API demands one; its SDKs make it
 
 

@@ -90,9 +90,10 @@ def test_the_command_tells_who_has_a_key_and_never_which(
     functions: InProcess, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del upstream
+    assert set_key(functions, monkeypatch, NEW).exit_code == 0
     done = set_key(functions, monkeypatch, "", "list", "--json")
-    told = {line["processor"]: line for line in map(json.loads, done.output.splitlines())}
-    assert told["keyed-server"]["key"] == "set"  # of the story above
+    told = {line["processor"]: line for line in json.loads(done.output)["data"]}
+    assert told["keyed-server"]["key"] == "set"
     assert (told["local-model"]["key"], told["local-model"]["agreement"]) == ("none needed", "in force")
     assert told["keyed-server"]["models"] == ["keyed"]
     assert "canary" not in done.output
