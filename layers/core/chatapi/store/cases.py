@@ -216,10 +216,10 @@ class Cases:
 
     def get(self, project: str, case_id: str) -> Case:
         """The case, if it is this project's; NotFound otherwise."""
-        item = self._table.get(case_pk(project), case_id)
-        if item is None:
+        case = self.find(project, case_id)
+        if case is None:
             raise NotFound
-        return Case(project, case_id, item)
+        return case
 
     def find(self, project: str, case_id: str) -> Case | None:
         """The case, or None."""

@@ -44,10 +44,7 @@ def announce(requests: Table, records: Table, project: str, subject: str, hold: 
     aliases = {row["sk"].removeprefix(ALIAS) for row in records.query(subject_pk(project, subject, UNDATED), ALIAS)}
     for name in sorted({subject, *aliases}):
         pointer = requests.get(open_pk(project, name), open_sk("erasure"))
-        try:
-            case = cases.get(project, pointer["case"]) if pointer else None
-        except NotFound:
-            continue  # it is not there yet, so it will see the hold
+        case = cases.find(project, pointer["case"]) if pointer else None  # one that is not there yet will see the hold
         if case is not None and case.open and not cases.announce(case, hold):
             late.append(case.id)
     return late

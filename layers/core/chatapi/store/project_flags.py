@@ -9,22 +9,17 @@ safe.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from chatapi.aws.av import to_av
 from chatapi.aws.errors import AwsError
 from chatapi.limits.admission import project_key
 
+if TYPE_CHECKING:
+    from chatapi.store.dynamo import Caller
+
 FLAGS = {"o_analytics": "analytics", "o_improvement": "improvement"}
 """Attribute → purpose: those for which something is processed (`today` of policy/purposes.toml; a test compares)."""
-
-
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 def allowed_by_some(item: Mapping[str, Any]) -> tuple[str, ...]:
