@@ -24,12 +24,8 @@ from typing import Any
 import httpx
 
 from benchmarks.figures import RECORDS
-from chatapi.clock import SystemClock
 from chatapi.ids import completion_id
 from chatapi.store.keys import locator_pk, subject_pk
-from chatapi.store.marks import Marks
-from chatapi.store.records import Records
-from chatapi.wiring import store_of, vault_of
 from chatapi_cli.target import find
 from tests.e2e.local_stack import LocalStack, RunningStack
 
@@ -79,15 +75,12 @@ class Person:
         self.subject = self.target.subject(self.project, _USER)
         key = {"authorization": f"Bearer {stack.info.api_key}"}
         self.http = httpx.Client(base_url=stack.info.base_url, headers=key, timeout=60)
-        self.database, self.clock = self.target.client("dynamodb"), SystemClock()
-        self.records = store_of(self.database, "records", self.clock, self.target.output("RecordsTable"))
+        self.records = self.target.records()
 
     def stores(self, count: int) -> None:
         """Stored completions, as the chat function writes them, but a batch at once."""
-        keys = self.target.output("VaultTable"), self.target.output("EpochAlias")
-        vault = vault_of(self.database, self.target.client("kms"), self.clock, *keys)
-        records = Records(self.records, vault, Marks(self.target.requests(), self.clock), self.clock)
-        handle, chance, begun = vault.writer(self.project, self.subject), random.Random(7), self.clock.now()
+        records = self.target.sealed(self.target.vault())
+        handle, chance, begun = records.writer(self.project, self.subject), random.Random(7), time.time()
         for start in range(0, count, _BATCH):
             names = [completion_id(begun) for _ in range(start, min(count, start + _BATCH))]
             records.put(handle, "completion", [(name, _chat(name, chance)) for name in names])

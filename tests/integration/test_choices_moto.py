@@ -77,7 +77,7 @@ def test_a_chat_asks_for_choices_only_in_projects_that_have_any(functions: InPro
     assert calls() == {"UpdateItem": 2, "Query": 1}
     who["subject"] = {"user": BODY["user"]}
     assert functions.run(key, "POST", "/v1/privacy/consents", who)[0] == 200
-    assert json.dumps(calls())
+    calls()  # the first one makes the day's salt
     assert calls() == {"UpdateItem": 3, "Query": 2}
 
 
