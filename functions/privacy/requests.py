@@ -171,7 +171,7 @@ def complete(wish: _W) -> _W:
 
 def wish_of(fields: Mapping[str, Any]) -> Wish:
     """What a person asks for themselves, from the fields of a form; refusals as those of `parse`."""
-    return complete(_parsed(Wish, json.dumps(fields).encode()))
+    return complete(_parsed(Wish, json.dumps(fields, ensure_ascii=False).encode()))
 
 
 def parse_session(body: bytes) -> SessionRequest:

@@ -100,7 +100,7 @@ def _own(path: str, services: Services) -> Callable[[Visit, Session], Answer] | 
 
 
 def _refusal(visit: Visit, error: ApiError) -> Answer:
-    """A page in the reader's language; the API's own message, in English, for what has no words of its own."""
+    """A page in the reader's language; what has no words of its own is told in general ones."""
     key = f"errors.{error.code}"
     known = key if key in visit.words else "errors.other"
     return page(

@@ -40,6 +40,16 @@ def test_a_person_has_a_text_of_a_stored_chat_corrected(portal: Portal, language
     assert text["rights.correction"] in page.text.replace("&#x27;", "'")
 
 
+@pytest.mark.parametrize("letter", ["a", "\u0639"])
+def test_a_text_that_is_too_long_is_refused_in_words_that_say_so(portal: Portal, letter: str) -> None:
+    alice = portal.enter("alice")
+    form, named = chosen(alice, "completion").form("ask/completion"), {"record": "resp_" + "1" * 24}
+    assert alice.post(form, **named, text=letter * 2500).status == 200
+    page = alice.post(form, **named, text=letter * 17_000)
+    assert (page.status, words("en")["errors.request_too_large"] in page.text) == (413, True)
+    assert len(portal.executions.started) == 1
+
+
 def test_a_statement_beside_a_record_and_a_restriction_are_asked_for_and_ended(portal: Portal) -> None:
     alice = portal.enter("alice")
     page = chosen(alice, "completion")
