@@ -54,6 +54,11 @@ class Person:
             time.sleep(float(answer.headers["retry-after"]))
         return answer
 
+    def export(self, request: str) -> bytes:
+        """The ZIP of a finished export, by a link of its own."""
+        link = self.get(f"/privacy/requests/{request}/export").raise_for_status().json()["url"]
+        return httpx.get(link, follow_redirects=True).raise_for_status().content
+
     @staticmethod
     def command(*words: str) -> list[str]:
         return [str(ROOT / ".venv" / "bin" / "chatapi"), *words]

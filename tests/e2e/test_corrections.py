@@ -16,7 +16,6 @@ import pytest
 from tests.e2e.local_stack import RunningStack
 from tests.e2e.person import Person
 from tests.support.canary import Canary
-from tests.support.transformed import ROOT
 
 
 @pytest.fixture
@@ -28,8 +27,7 @@ def holds(stack: RunningStack, tmp_path: Path) -> Callable[[Person, dict[str, An
     def check(person: Person, request: dict[str, Any]) -> dict[str, Any]:
         raw = person.get(f"/privacy/requests/{request['id']}/certificate").content
         (tmp_path / "receipt.json").write_bytes(raw)
-        words = ("verify", str(tmp_path / "receipt.json"), "--jwks", str(tmp_path / "jwks.json"))
-        command = [str(ROOT / ".venv" / "bin" / "chatapi"), *words]
+        command = person.command("verify", str(tmp_path / "receipt.json"), "--jwks", str(tmp_path / "jwks.json"))
         assert subprocess.run(command, check=False, capture_output=True).returncode == 0
         payload: dict[str, Any] = json.loads(raw)["payload"]
         return payload
@@ -39,9 +37,7 @@ def holds(stack: RunningStack, tmp_path: Path) -> Callable[[Person, dict[str, An
 
 def copy_of(person: Person) -> zipfile.ZipFile:
     """The person's own copy."""
-    request = person.asks("access")
-    link = person.get(f"/privacy/requests/{request['id']}/export").json()
-    return zipfile.ZipFile(io.BytesIO(httpx.get(link["url"], follow_redirects=True).content))
+    return zipfile.ZipFile(io.BytesIO(person.export(person.asks("access")["id"])))
 
 
 def everything(archive: zipfile.ZipFile) -> bytes:
@@ -168,9 +164,7 @@ def test_a_copy_is_read_in_again_after_an_erasure_and_the_history_is_the_same(
     paths = (f"/chat/completions/{chat}", f"/chat/completions/{chat}/messages", f"/conversations/{conversation}")
     paths += (f"/conversations/{conversation}/items",)
     before = [someone.get(path).raise_for_status().json() for path in paths]
-    request = someone.asks("portability")
-    link = someone.get(f"/privacy/requests/{request['id']}/export").json()
-    copy = httpx.get(link["url"], follow_redirects=True).content
+    copy = someone.export(someone.asks("portability")["id"])
     # when the person is erased, and the copy is put and read in
     assert someone.asks("erasure")["status"] == "completed"
     assert [someone.get(path).status_code for path in paths] == [404] * 4
