@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
 
 Change = Callable[[str], str]
+JSON_STARTS = ("{", "[", '"')
+"""How JSON begins that is more than a number, which as a text is just a text."""
 _TEXT_FILE = re.compile(
     r"data:(?:text/(?:plain|csv|markdown|tab-separated-values)|application/json)(?:;charset=utf-8)?;base64",
     re.IGNORECASE,
@@ -107,7 +109,7 @@ class Walk(NamedTuple):
 
     def text(self, text: str) -> str:
         """A text. Where all of it is JSON with escapes in it, what they spell is changed: `\\u0040` is an @."""
-        return self.json(text) if "\\" in text and text.lstrip()[:1] in ("{", "[", '"') else self.change(text)
+        return self.json(text) if "\\" in text and text.lstrip()[:1] in JSON_STARTS else self.change(text)
 
     def json(self, text: str) -> str:
         """JSON text, as a tool's arguments are, changed within its strings and numbers, so that it stays JSON. What is

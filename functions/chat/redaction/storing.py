@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from chat.redaction.detect import Detector, TooManyValues
 from chat.redaction.placeholders import Placeholders
-from chat.redaction.requests import Walk, gathered, not_possible
+from chat.redaction.requests import JSON_STARTS, Walk, gathered, not_possible
 from chatapi.errors import ApiError, RedactionFailed
 from chatapi.logs import log_error
 from chatapi.redaction import kinds_of
@@ -29,11 +29,15 @@ def stored_form(value: T, walk: Walk) -> T:
             return {name: field(name, inner) for name, inner in each.items()}
         if isinstance(each, list):
             return [of(inner) for inner in each]
-        return walk.json(each) if isinstance(each, str) else each
+        if not isinstance(each, str):
+            return each
+        return walk.json(each) if each.lstrip()[:1] in JSON_STARTS else walk.change(each)
 
     def field(name: str, inner: Any) -> Any:
         if name in _SCHEMAS and not isinstance(inner, str):
             return walk.value(inner)
+        if name == "arguments" and isinstance(inner, str):
+            return walk.json(inner)
         if name == "file_data" and isinstance(inner, str):
             return walk.file(inner, "input")
         kept = name == "metadata" or (name in _NOT_TEXT and isinstance(inner, str))

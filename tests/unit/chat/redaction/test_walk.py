@@ -87,6 +87,12 @@ def test_json_in_a_text_is_hidden_as_well(tree: Any) -> None:
         assert not any(value in leaf for leaf in [*seen, said] for value in (*VALUES, str(CARD)))
 
 
+def test_a_number_is_stored_as_a_text_where_it_is_one_and_as_json_in_arguments() -> None:
+    placeholders = Placeholders(Detector(KINDS), [])
+    sealed = stored_form({"text": str(CARD), "arguments": str(CARD)}, Walk(placeholders.seal))
+    assert sealed == {"text": "<CARD_1>", "arguments": '"<CARD_1>"'}
+
+
 @given(tree=trees)
 def test_what_is_stored_has_no_value_and_keeps_ids_and_labels(tree: Any) -> None:
     placeholders = Placeholders(Detector(KINDS), [])
