@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from chat.redaction.detect import VALUE, Detector, TooManyValues
+from chat.redaction.detect import VALUE, Detector
 from chat.redaction.placeholders import Placeholders
-from chat.redaction.requests import Walk, chat_texts, embedding_texts, not_possible, rewritten
+from chat.redaction.requests import Walk, chat_texts, closed, embedding_texts, rewritten
 from chat.redaction.restoring import Restoring
 from chat.redaction.storing import stored_form
 from chat.wire import ChatRequest
-from chatapi.errors import ApiError, RedactionFailed
-from chatapi.logs import log_error
+from chatapi.errors import RedactionFailed
 from chatapi.redaction import KINDS, kinds_of
 
 if TYPE_CHECKING:
@@ -58,18 +57,8 @@ class Guard(Generic[R]):
     def of(cls, request: R, demand: str) -> Guard[R]:
         """The guard of a request. BadRequest `redaction_not_possible` that names what cannot be redacted;
         RedactionFailed, with nothing of its cause, whatever else is the matter."""
-        crowded = False
-        try:
-            return cls(request, demand)
-        except ApiError:
-            raise
-        except (TooManyValues, RecursionError):  # JSON nested as deep as the interpreter goes is not read either
-            crowded = True
-        except Exception as error:  # noqa: BLE001 - whatever it was, nothing is sent
-            log_error("redaction_failed", error, function="chat")
-        if crowded:
-            raise not_possible("messages" if isinstance(request, ChatRequest) else "input")
-        raise RedactionFailed
+        param = "messages" if isinstance(request, ChatRequest) else "input"
+        return closed(lambda: cls(request, demand), param, RedactionFailed())
 
     def restoring(self, stream: Stream) -> Stream:
         """A provider's stream as the caller gets it."""

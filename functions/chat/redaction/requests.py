@@ -11,14 +11,17 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from chat.redaction.detect import TooManyValues
 from chat.wire import ChatRequest
-from chatapi.errors import BadRequest
+from chatapi.errors import ApiError, BadRequest, RedactionFailed
+from chatapi.logs import log_error
 
 if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
 
+T = TypeVar("T")
 Change = Callable[[str], str]
 JSON_STARTS = ("{", "[", '"')
 """How JSON begins that is more than a number, which as a text is just a text."""
@@ -35,6 +38,22 @@ def not_possible(param: str) -> BadRequest:
         code="redaction_not_possible",
         param=param,
     )
+
+
+def closed(work: Callable[[], T], param: str, failed: RedactionFailed) -> T:
+    """What `work` makes. BadRequest `redaction_not_possible` of `param` where it is too much to be read; `failed`, with
+    nothing of its cause, whatever else is the matter: then nothing is sent or stored."""
+    failure: ApiError
+    try:
+        return work()
+    except ApiError:
+        raise
+    except (TooManyValues, RecursionError):  # JSON nested as deep as the interpreter goes is not read either
+        failure = not_possible(param)
+    except Exception as error:  # noqa: BLE001 - whatever it was, it fails closed
+        log_error("redaction_failed", error, function="chat")
+        failure = failed
+    raise failure  # outside the handlers: a cause may quote content
 
 
 def chat_texts(request: ChatRequest) -> list[str]:

@@ -6,11 +6,10 @@ import os
 from collections.abc import Collection
 from typing import Any, TypeVar
 
-from chat.redaction.detect import Detector, TooManyValues
+from chat.redaction.detect import Detector
 from chat.redaction.placeholders import Placeholders
-from chat.redaction.requests import JSON_STARTS, Walk, gathered, not_possible
-from chatapi.errors import ApiError, RedactionFailed
-from chatapi.logs import log_error
+from chat.redaction.requests import JSON_STARTS, Walk, closed, gathered, not_possible
+from chatapi.errors import RedactionFailed
 from chatapi.redaction import kinds_of
 
 T = TypeVar("T")
@@ -66,15 +65,5 @@ def redacted_items(items: list[dict[str, Any]], demand: str) -> list[dict[str, A
                 raise not_possible(here)
             if part["type"] == "input_file":
                 Walk(str).file(part["file_data"], here)
-    crowded = False
-    try:
-        return replaced(items, kinds_of(demand), above=int.from_bytes(os.urandom(3)))
-    except ApiError:
-        raise
-    except (TooManyValues, RecursionError):
-        crowded = True
-    except Exception as error:  # noqa: BLE001 - whatever it was, nothing is stored
-        log_error("redaction_failed", error, function="chat")
-    if crowded:
-        raise not_possible("items")
-    raise RedactionFailed("The items could not be redacted, so nothing was stored.")
+    failed = RedactionFailed("The items could not be redacted, so nothing was stored.")
+    return closed(lambda: replaced(items, kinds_of(demand), above=int.from_bytes(os.urandom(3))), "items", failed)
