@@ -32,9 +32,9 @@ _TEXT_FILE = re.compile(
 
 
 def not_possible(param: str) -> BadRequest:
-    """The refusal: nothing is sent."""
+    """The refusal: nothing is sent or stored."""
     return BadRequest(
-        "Redaction is demanded, and this cannot be redacted, so nothing was sent.",
+        "Redaction is demanded, and this cannot be redacted, so nothing was sent or stored.",
         code="redaction_not_possible",
         param=param,
     )
