@@ -68,8 +68,8 @@ def _checked(ports: Ports, project: str, subject: str, name: str) -> zipfile.Zip
     except DAMAGED:
         wrong, payload = ["damaged"], None
     if not isinstance(payload, dict):
-        signed = any("sign" in text for text in wrong)
-        raise BadArchive("archive_not_signed", "This stack did not sign the archive.") if signed else damaged
+        forged = any("sign" in text for text in wrong)  # what certificates.verify_manifest says of a signature
+        raise BadArchive("archive_not_signed", "This stack did not sign the archive.") if forged else damaged
     case = ports.cases.find(project, str(payload["request"]))
     if case is None or case.subject != subject or case.type not in _COPIES:
         raise BadArchive("archive_of_another", "The archive is not a copy of this person's data.")
@@ -106,7 +106,7 @@ class _Restoring:
             if file not in archive.namelist():
                 continue  # an export of before there was this kind
             for line in _lines(archive, file):
-                if self._until(line, 0) <= self._now:
+                if int(line["expires_at"]) <= self._now:
                     done["expired"] += 1
                 else:
                     done[kind if take(self, line) else "left_out"] += 1
@@ -115,7 +115,7 @@ class _Restoring:
     def _until(self, line: Line, created: float) -> int:
         """When a line's record ends: as it would have, or earlier where the ceiling is tighter."""
         ends = int(line["expires_at"])
-        return ends if self._ceiling is None or not created else min(ends, int(created) + self._ceiling)
+        return ends if self._ceiling is None else min(ends, int(created) + self._ceiling)
 
     def completion(self, line: Line) -> bool:
         completion = line["completion"]
