@@ -129,11 +129,7 @@ class Completions:
         try:
             locator = self._tell(locator, before | tags)
         except Collision:
-            standing = False
-        else:
-            standing = True
-        if not standing:
-            raise Stale
+            raise Stale from None
         self._records.update(stored.handle, stored.record, body)
         with suppress(Collision):  # changed or deleted by somebody else since: what it says is theirs to say
             self._tell(locator, tags)
