@@ -54,7 +54,7 @@ def check(request: ChatRequest, can: frozenset[str]) -> None:
     _check_choice(request)
     for capability, param in _needs(request):
         if capability not in can:
-            raise unsupported(param)
+            raise unsupported(param) if capability else _offered_nowhere(param)
 
 
 def check_stream(request: ChatRequest) -> None:
@@ -72,6 +72,11 @@ def check_stream(request: ChatRequest) -> None:
 def unsupported(param: str) -> BadRequest:
     """The refusal."""
     return BadRequest("The model does not support this parameter.", code="unsupported_parameter", param=param)
+
+
+def _offered_nowhere(param: str) -> BadRequest:
+    """The refusal where another model would not help."""
+    return BadRequest("No model here supports this parameter.", code="unsupported_parameter", param=param)
 
 
 def _needs(request: ChatRequest) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chat import receipts, sse
 from chat.answers import broken
+from chat.capabilities import unsupported
 from chat.providers.base import EmbedCall, ProviderBroken, Vector, Vectors
 from chat.service import Chat
 from chat.shapes import Name
@@ -79,13 +80,14 @@ class EmbeddingsRequest(BaseModel):
     def check(self, model: Model) -> None:
         """BadRequest that names the first parameter which the model cannot take."""
         tokens = [len(each) for each in self.inputs if not isinstance(each, str)]
+        if "embeddings" not in model.capabilities:
+            raise BadRequest("The model makes no embeddings.", code="unsupported_parameter", param="model")
         for capability, param, asked in (
-            ("embeddings", "model", True),
             ("dimensions", "dimensions", self.dimensions is not None),
             ("token_input", "input", bool(tokens)),
         ):
             if asked and capability not in model.capabilities:
-                raise BadRequest("The model does not support this.", code="unsupported_parameter", param=param)
+                raise unsupported(param)
         if max(tokens, default=0) > model.context:
             raise BadRequest(
                 "An input is longer than the model's context.", code="context_length_exceeded", param="input"

@@ -59,6 +59,18 @@ def test_what_a_model_cannot_do_is_refused_by_its_name(change: dict[str, Any], p
     assert (error.status, error.code, error.param) == (400, "unsupported_parameter", param)
 
 
+def test_the_refusal_says_whether_another_model_would_help() -> None:
+    custom = {"type": "custom", "custom": {"name": "f"}}
+    for change, told in (
+        ({"seed": 1}, "The model does not"),
+        ({"functions": []}, "No model here"),
+        ({"tools": [custom], "stream": True}, "use /v1/responses"),
+    ):
+        error = refused(model=MODEL, **change)
+        assert error.code == "unsupported_parameter"
+        assert told in error.message
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [
