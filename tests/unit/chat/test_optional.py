@@ -165,7 +165,7 @@ def test_what_is_counted_names_nobody_and_holds_no_content(world: World) -> None
     assert PROJECT.encode() not in everything
 
 
-def test_responses_and_embeddings_obey_as_chats_do(world: World) -> None:
+def test_responses_obey_as_chats_do(world: World) -> None:
     choose(world, "granted", subject=ALICE)
     json.loads(b"".join(world.respond(user="alice").body))
     assert requests(world) == 1

@@ -13,6 +13,7 @@ from chat.providers.base import (
     Finish,
     ProviderBroken,
     ProviderError,
+    ProviderMisconfigured,
     ProviderRejected,
     ProviderUnavailable,
     Rejection,
@@ -117,7 +118,7 @@ def test_titan_is_asked_for_one_text_after_the_other(stub: Stub) -> None:
     [
         (Reply(400, b'{"message": "Too many input tokens: canary"}'), ProviderRejected(Rejection.CONTEXT_LENGTH)),
         (Reply(400, b"{}", {"x-amzn-errortype": "ValidationException"}), ProviderRejected(Rejection.BAD_REQUEST)),
-        (Reply(403), ProviderUnavailable()),
+        (Reply(403), ProviderMisconfigured()),
         (Reply(body=b'{"embedding": ["canary"]}'), ProviderBroken()),
         (Reply(body=b'{"embedding": [1.0, 2.0]}'), ProviderBroken()),
     ],
@@ -126,5 +127,6 @@ def test_titan_refuses_or_answers_nothing_of_use(stub: Stub, reply: Any, raised:
     stub.reply(reply, reply)
     with pytest.raises(type(raised)) as caught:
         list(bedrock(stub.url).embed(CALL, timeout=10))
+    assert type(caught.value) is type(raised)  # one kind is a subclass of another
     assert vars(caught.value).get("reason") == vars(raised).get("reason")
     assert "canary" not in "".join(traceback.format_exception(caught.value))
