@@ -20,13 +20,14 @@ from chatapi.clock import Clock, SystemClock
 from chatapi.errors import ProcessingRestricted, SubjectErased
 from chatapi.ledger import Ledger
 from chatapi.limits.admission import project_key
+from chatapi.store.aliases import aliases
 from chatapi.store.consents import Consents
 from chatapi.store.datasets import DataSetError, DataSets, Entrant
 from chatapi.store.dynamo import Caller
 from chatapi.store.items import Item
 from chatapi.store.project_states import ACTIVE
 from chatapi.store.records import Records
-from chatapi.vault import Vault
+from chatapi.vault import InvalidCiphertext, Vault
 from chatapi.wiring import store_of
 from chatapi_cli.say import AsJson, Stack, fail, say, say_all
 from chatapi_cli.target import Target, find
@@ -62,13 +63,15 @@ def people(client: Caller, table: str) -> Iterator[Person]:
 
 @dataclass(frozen=True)
 class Builder:
-    """Builds a data set. `project` gives a project's item, None where there is none."""
+    """Builds a data set. `project` gives a project's item, None where there is none; `others` the other names of a
+    person, whose objections count as well."""
 
     vault: Vault
     records: Records
     consents: Consents
     datasets: DataSets
     project: Callable[[str], Item | None]
+    others: Callable[[str, str], Iterable[str]]
     clock: Clock
 
     def build(self, name: str, of: Iterable[Person], write: Callable[[bytes], object]) -> dict[str, Any]:
@@ -76,7 +79,7 @@ class Builder:
         self.datasets.free(name)
         whole, entrants, left_out = hashlib.sha256(), list[Entrant](), set[tuple[str, str]]()
         for project, subject, generation in of:
-            lines = list(self._lines(project, subject, generation)) if self.allows(project, subject) else []
+            lines = self._samples(project, subject, generation) if self.allows(project, subject) else []
             if not lines:
                 left_out.add((project, subject))
                 continue
@@ -95,7 +98,18 @@ class Builder:
         """Whether the person allows it at this moment, and their project takes part."""
         item = self.project(project)
         taking_part = item is not None and item.get("st") == ACTIVE and bool(item.get("imp"))
-        return taking_part and IMPROVEMENT in self.consents.granted(project, subject, self.clock.now())
+        now = self.clock.now()
+        if not taking_part or IMPROVEMENT not in self.consents.granted(project, subject, now):
+            return False
+        others = self.others(project, subject)
+        return not any(IMPROVEMENT in self.consents.refused(project, other, now) for other in others)
+
+    def _samples(self, project: str, subject: str, generation: int) -> list[bytes]:
+        try:
+            return list(self._lines(project, subject, generation))
+        except InvalidCiphertext:
+            text = f"a key or a sample of {subject} in {project} is damaged (docs/vault.md): nothing was built"
+            raise DataSetError(text) from None
 
     def _lines(self, project: str, subject: str, generation: int) -> Iterator[bytes]:
         """The person's samples, a line each, without anything that says whose they are."""
@@ -118,7 +132,7 @@ def _datasets(target: Target) -> DataSets:
 
 
 def _builder(target: Target) -> Builder:
-    vault, table = target.vault(), target.projects_table()
+    vault, table, records = target.vault(), target.projects_table(), target.records()
     consents = Consents(target.requests())
     return Builder(
         vault,
@@ -126,6 +140,7 @@ def _builder(target: Target) -> Builder:
         consents,
         _datasets(target),
         lambda project: table.get(project_key(project)),
+        lambda project, subject: aliases(records, project, subject),
         SystemClock(),
     )
 

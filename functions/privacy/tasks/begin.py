@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from chatapi.store.aliases import aliases
 from chatapi.store.case_states import (
     CANCELLED,
     COMPLETED,
@@ -21,7 +22,7 @@ from chatapi.store.case_states import (
 from chatapi.store.cases import Case, NotAllowed
 from chatapi.store.holds import Holds, holdable
 from chatapi.store.items import Item, pages
-from chatapi.store.keys import ALIAS, DAY, UNDATED, recipient_of, subject_pk
+from chatapi.store.keys import DAY, UNDATED, recipient_of, subject_pk
 from chatapi.vault import Conflict, InvalidCiphertext, State, SubjectErased, SubjectFrozen, VaultItem
 from privacy.tasks.erasers import erasers
 from privacy.tasks.outcomes import so_far
@@ -54,9 +55,8 @@ def verify(ports: Ports, case: Case) -> Result:
         raise NotReady from None
     if _gathering(case):
         passed["grace"] = max(0, case.created + case.get("grace", 0) - ports.now())
-        rows = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
-        targets = {row["sk"].removeprefix(ALIAS) for row in rows}
-        ports.cases.gather(case, subjects=[case.subject, *sorted(targets - {case.subject})])
+        others = aliases(ports.records, case.project, case.subject)
+        ports.cases.gather(case, subjects=[case.subject, *sorted(others)])
     return passed
 
 

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
+from chatapi.store.aliases import aliases
 from chatapi.store.case_states import CANCELLED, COMPLETE, COMPLETED, FAIL, START, Act
 from chatapi.store.cases import Case, NotAllowed
-from chatapi.store.keys import ALIAS, UNDATED, subject_pk
 from privacy.tasks.certify import issue_once
 from privacy.tasks.outcomes import frame
 from privacy.tasks.ports import NotReady, Result, Work
@@ -34,8 +34,7 @@ def take_up(ports: Work, case: Case, types: Collection[str]) -> Result:
     if taken is None:
         return {"go": False}
     case = taken
-    found = ports.records.query(subject_pk(case.project, case.subject, UNDATED), ALIAS)
-    others = {row["sk"].removeprefix(ALIAS) for row in found} - {case.subject}
+    others = aliases(ports.records, case.project, case.subject)
     ports.cases.gather(case, subjects=[case.subject, *sorted(others)])
     return {"go": True}
 

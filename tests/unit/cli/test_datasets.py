@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 import chatapi_cli.datasets
 from chatapi.catalogue import Catalogued
 from chatapi.ledger import proof_holds
+from chatapi.store.aliases import aliases
 from chatapi.store.consents import Consents
 from chatapi.store.datasets import DataSetError, DataSets
 from chatapi_cli.datasets import Builder
@@ -34,7 +36,13 @@ class Sampled(World):
         self.datasets = DataSets(requests, self.ledger)
         self.project: dict[str, Any] = {"st": "A", "imp": True}
         self.builder = Builder(
-            self.vault, self.kept, self.consents, self.datasets, lambda project: self.project, self.clock
+            self.vault,
+            self.kept,
+            self.consents,
+            self.datasets,
+            lambda project: self.project,
+            lambda project, subject: aliases(self.records, project, subject),
+            self.clock,
         )
         self.written = b""
 
@@ -82,6 +90,29 @@ def test_who_withdrew_and_who_never_agreed_are_left_out_and_counted() -> None:
     with pytest.raises(DataSetError):
         world.build("second")
     assert [one["name"] for one in world.datasets.all()] == ["first"]
+
+
+def test_an_objection_under_a_persons_other_name_counts() -> None:
+    # given somebody who agreed under one name, and a request that carried another name of theirs beside it
+    world = Sampled()
+    world.person(ALICE, "one")
+    world.person(CAROL, "two")
+    world.days.alias(PROJECT, BOB, ALICE)
+    assert world.builder.allows(PROJECT, ALICE)
+    # when they object under the other one, then they are left out
+    world.choose(BOB, "withdrawn")
+    made = world.build("first", ALICE, CAROL)
+    assert (made["people"], made["left_out"]) == (1, 1)
+    assert b"one" not in world.written
+
+
+def test_a_damaged_key_is_named_and_nothing_is_built() -> None:
+    world = Sampled()
+    world.person(ALICE, "one")
+    world.wraps.items[PROJECT, ALICE] = replace(world.wraps.items[PROJECT, ALICE], wraps={1: b"damaged" * 10})
+    with pytest.raises(DataSetError, match=ALICE):
+        world.build("first", ALICE)
+    assert world.datasets.all() == []
 
 
 @pytest.mark.parametrize("item", [{"st": "A"}, {"st": "S", "imp": True}, {"st": "A", "imp": False}, None])

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from chatapi.catalogue import catalogue, expiry
 from chatapi.errors import NotFound
 from chatapi.ids import random62
+from chatapi.store.aliases import aliases
 from chatapi.store.cases import Cases
 from chatapi.store.items import Change, Collision, Item, Table
-from chatapi.store.keys import ALIAS, UNDATED, hold_pk, open_pk, open_sk, subject_pk
+from chatapi.store.keys import hold_pk, open_pk, open_sk
 
 _SHORT = 200
 
@@ -41,8 +42,7 @@ def announce(requests: Table, records: Table, project: str, subject: str, hold: 
     """Tell the erasures of a subject that are under way, those through its aliases too, of a hold that was written; the
     ids of those for which it comes too late."""
     cases, late = Cases(requests), []
-    aliases = {row["sk"].removeprefix(ALIAS) for row in records.query(subject_pk(project, subject, UNDATED), ALIAS)}
-    for name in sorted({subject, *aliases}):
+    for name in sorted({subject, *aliases(records, project, subject)}):
         pointer = requests.get(open_pk(project, name), open_sk("erasure"))
         case = cases.find(project, pointer["case"]) if pointer else None  # one that is not there yet will see the hold
         if case is not None and case.open and not cases.announce(case, hold):
