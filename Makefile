@@ -9,6 +9,8 @@ export PORT AWS_PORT LOCAL
 
 SETUP = $(PYTHON) -Es local/supported.py && $(PYTHON) -I local/setup.py
 IN = .venv/bin/python -m
+# A worker for each core, a file's tests in one: what a file shares (a server, a browser) is made once.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 
 .SILENT:
 .NOTPARALLEL:
@@ -47,7 +49,7 @@ check:
 test: check
 	$(SETUP) dev sam runtime layer clients
 	$(IN) local.browser > /dev/null
-	$(IN) pytest tests/unit tests/integration tests/template tests/privacy tests/contract
+	$(IN) pytest $(PARALLEL) tests/unit tests/integration tests/template tests/privacy tests/contract
 
 e2e:
 	$(SETUP) dev sam stack runtime clients

@@ -59,7 +59,10 @@ def test_the_projects_flag_of_an_optional_purpose_travels() -> None:
     assert Verdict.from_context(verdict.to_context()) == verdict
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer nonsense", f"Basic {KEY}", f"Bearer {KEY}x"])
+MALFORMED = {"none": None, "empty": "", "words": "Bearer nonsense", "basic": f"Basic {KEY}", "longer": f"Bearer {KEY}x"}
+
+
+@pytest.mark.parametrize("header", MALFORMED.values(), ids=MALFORMED)  # named: the key is another one in each process
 def test_a_malformed_key_is_refused_without_any_call(header: str | None) -> None:
     store = FakeProjects(project())
     with pytest.raises(Unauthorized):
