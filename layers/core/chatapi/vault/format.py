@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Iterable
 from hashlib import sha512 as _openssl_sha512
 from hmac import compare_digest
+from io import BytesIO
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,10 +48,9 @@ OVERHEAD = 75
 _LABEL = b"chatapi/msg/v1"
 _BODY = 59
 _NONCE = bytes(12)
-_FRONT = Struct("27s 32s").unpack_from  # header, commitment
 _DERIVED = Struct("32s 32s").unpack  # message key, commitment
 _TEXT = [b"s%d:" % size for size in range(1025)]  # lp's front of a text; a sort key has at most 1,024 bytes
-_LARGE = 16384  # from here a view is cheaper than a copy
+_LARGE = 16384  # from here a copy costs more than what avoids it
 
 
 class Context(NamedTuple):
@@ -167,7 +167,16 @@ def seal_at(subject_key: SubjectKeyMaterial, front: bytes, places: Places, sk: s
 def _seal(subject_key: SubjectKeyMaterial, header: bytes, places: Places, sk: str, plaintext: bytes) -> bytes:
     """`seal` with the salt given. For known-answer vectors only: a repeated salt would repeat key and nonce."""
     key, commitment = subject_key.derive(places.block(header, sk))
-    return b"".join((header, commitment, AESGCM(key).encrypt(_NONCE, plaintext, header)))
+    if len(plaintext) < _LARGE:
+        return b"".join((header, commitment, AESGCM(key).encrypt(_NONCE, plaintext, header)))
+    # One buffer for all of it, which AES writes into and `getvalue` hands over without a copy.
+    buffer = BytesIO(header + commitment)
+    buffer.seek(len(plaintext) + OVERHEAD - 1)
+    buffer.write(b"\0")
+    body = buffer.getbuffer()[_BODY:]
+    AESGCM(key).encrypt_into(_NONCE, plaintext, header, body)
+    body.release()
+    return buffer.getvalue()
 
 
 def open_at(subject_key: SubjectKeyMaterial, places: Places, sk: str, sealed: bytes) -> bytes:
@@ -175,9 +184,9 @@ def open_at(subject_key: SubjectKeyMaterial, places: Places, sk: str, sealed: by
     size = len(sealed)
     if size < OVERHEAD:
         raise InvalidCiphertext
-    header, stated = _FRONT(sealed)
+    header = sealed[:27]
     key, commitment = subject_key.derive(places.block(header, sk))
-    if not compare_digest(commitment, stated):
+    if not compare_digest(commitment, sealed[27:_BODY]):
         raise InvalidCiphertext
     try:
         return AESGCM(key).decrypt(_NONCE, sealed[_BODY:] if size < _LARGE else memoryview(sealed)[_BODY:], header)
