@@ -14,10 +14,9 @@ from chatapi.store.cases import Cases
 from chatapi.store.marks import Marks
 from chatapi.store.tags import tags_of
 from chatapi.store.webhooks import Webhooks
-from chatapi.vault import Vault, project_pepper
+from chatapi.vault import project_pepper
 from chatapi.vault.dynamo import DynamoWraps
-from chatapi.vault.kms import KmsKeys
-from chatapi.wiring import store_of
+from chatapi.wiring import store_of, vault_of
 from privacy.changes.ports import Ports
 from privacy.composition import outbound
 from privacy.objects import S3Objects
@@ -41,7 +40,7 @@ def compose() -> Ports:
         cases=Cases(requests),
         requests=requests,
         records=store_of(dynamodb, "records", clock),
-        vault=Vault(wraps, KmsKeys(kms, setting("EPOCH_KEY")), clock, despite_restriction=True),
+        vault=vault_of(dynamodb, kms, clock, despite_restriction=True),
         ledger=Ledger(store_of(dynamodb, "ledger", clock)),
         signer=KmsSigner(kms, setting("SIGNING_KEY")),
         clock=clock,

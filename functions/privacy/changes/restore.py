@@ -19,6 +19,7 @@ from typing import Any
 
 from chatapi import retention
 from chatapi.archives import DAMAGED, findings, is_small, manifest_of
+from chatapi.certificates import Unsigned
 from chatapi.errors import BadRequest, ProcessingRestricted
 from chatapi.ids import is_completion_id, token_of
 from chatapi.store.cases import Case
@@ -68,7 +69,7 @@ def _checked(ports: Ports, project: str, subject: str, name: str) -> zipfile.Zip
     except DAMAGED:
         wrong, payload = ["damaged"], None
     if not isinstance(payload, dict):
-        forged = any("sign" in text for text in wrong)  # what certificates.verify_manifest says of a signature
+        forged = any(isinstance(finding, Unsigned) for finding in wrong)
         raise BadArchive("archive_not_signed", "This stack did not sign the archive.") if forged else damaged
     case = ports.cases.find(project, str(payload["request"]))
     if case is None or case.subject != subject or case.type not in _COPIES:

@@ -8,10 +8,8 @@ from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.ledger import Ledger
 from chatapi.store.cases import Cases
-from chatapi.vault import Vault
 from chatapi.vault.dynamo import DynamoWraps
-from chatapi.vault.kms import KmsKeys
-from chatapi.wiring import store_of
+from chatapi.wiring import store_of, vault_of
 from privacy.exports.ports import Ports
 from privacy.objects import S3Uploads
 
@@ -28,7 +26,7 @@ def compose() -> Ports:
         Cases(requests),
         requests,
         store_of(database, "records", clock),
-        Vault(wraps, KmsKeys(keys, setting("EPOCH_KEY")), clock, despite_restriction=True),
+        vault_of(database, keys, clock, despite_restriction=True),
         Ledger(ledger),
         KmsSigner(keys, setting("SIGNING_KEY")),
         clock,

@@ -10,10 +10,8 @@ from chatapi.ledger import Ledger
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.webhooks import Webhooks
-from chatapi.vault import Vault
 from chatapi.vault.dynamo import DynamoWraps
-from chatapi.vault.kms import KmsKeys
-from chatapi.wiring import store_of
+from chatapi.wiring import store_of, vault_of
 from privacy.composition import outbound
 from privacy.objects import S3Objects
 from privacy.tasks.ports import Ports
@@ -36,7 +34,7 @@ def compose() -> Ports:
         requests=requests,
         records=store_of(dynamodb, "records", clock),
         wraps=wraps,
-        vault=Vault(wraps, KmsKeys(kms, setting("EPOCH_KEY")), clock, despite_restriction=True),
+        vault=vault_of(dynamodb, kms, clock, despite_restriction=True),
         exports=S3Objects(setting("EXPORTS_BUCKET")),
         ledger=Ledger(store_of(dynamodb, "ledger", clock)),
         signer=KmsSigner(kms, setting("SIGNING_KEY")),

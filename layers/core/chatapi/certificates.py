@@ -122,7 +122,7 @@ def verify_receipt(receipt: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[
     if payload.get("object") != RECEIPT or not isinstance(payload.get("record"), dict):
         return ["not a receipt"]
     if receipt.get("jws") is None:
-        return ["the receipt is not signed yet"]
+        return [Unsigned("the receipt is not signed yet")]
     try:
         return _signature(receipt["jws"], payload, jwks)
     except (ValueError, RecursionError):
@@ -133,6 +133,10 @@ def _signed(payload: dict[str, Any], signer: Signer) -> str:
     header = {"alg": "ES256", "kid": signer.jwk()["kid"], "typ": TYPE}
     signed = f"{b64url(canonical(header))}.{b64url(canonical(payload))}"
     return f"{signed}.{b64url(signer.sign(signed.encode()))}"
+
+
+class Unsigned(str):
+    """A finding that says: this is not what a trusted key signed. All other findings are of something else."""
 
 
 def verify_manifest(document: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]:
@@ -175,24 +179,24 @@ def verify(certificate: Mapping[str, Any], jwks: Mapping[str, Any]) -> list[str]
 
 
 def _signature(jws: object, payload: dict[str, Any], jwks: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the signature. ValueError for a payload that is not canonical."""
+    """What is wrong with the signature, as `Unsigned`. ValueError for a payload that is not canonical."""
     wanted = canonical(payload)
     try:
         head, body, signature = str(jws).split(".")
         header = json.loads(unb64url(head))
         if not isinstance(header, dict) or header.keys() != {"alg", "kid", "typ"} or header["alg"] != "ES256":
-            return ["the signature is not ES256 with a key id"]
+            return [Unsigned("the signature is not ES256 with a key id")]
         key = _key(jwks, header["kid"])
         if key is None:
-            return ["the signing key is not in the key set"]
+            return [Unsigned("the signing key is not in the key set")]
         raw = unb64url(signature)
         if len(raw) != 64:
-            return ["the signature does not hold"]
+            return [Unsigned("the signature does not hold")]
         der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
         key.verify(der, f"{head}.{body}".encode(), ec.ECDSA(SHA256()))
-        return [] if unb64url(body) == wanted else ["the payload is not what was signed"]
+        return [] if unb64url(body) == wanted else [Unsigned("the payload is not what was signed")]
     except (ValueError, InvalidSignature):
-        return ["the signature does not hold"]
+        return [Unsigned("the signature does not hold")]
 
 
 def _key(jwks: Mapping[str, Any], kid: object) -> ec.EllipticCurvePublicKey | None:
