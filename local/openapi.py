@@ -1,8 +1,9 @@
-"""The schemas of what the chat function takes, in functions/privacy/openapi.json: `python -m local.openapi` writes it.
+"""The schemas of the chat function, in functions/privacy/openapi.json: `python -m local.openapi` writes them.
 
-They are pydantic's, of the very models that validate, so a description and what is accepted cannot part. The rest of
-the document is written by hand: the chat function has no Powertools, which could have made it, on the path of a chat
-(docs/performance.md). A test compares the routes with the template, and these schemas with the models.
+Those of what is sent are pydantic's, of the very models that validate, so a description and what is accepted cannot
+part; those of what is answered are made of OpenAI's own types (`local.answers`). The rest of the document is written by
+hand: the chat function has no Powertools, which could have made it, on the path of a chat (docs/performance.md). A test
+compares the routes with the template, and these schemas with the models.
 """
 
 from __future__ import annotations
@@ -17,23 +18,25 @@ from pydantic.json_schema import models_json_schema
 from chat.embeddings import EmbeddingsRequest
 from chat.responses.wire import ConversationCreate, ConversationUpdate, ItemsCreate, ResponseCreate
 from chat.wire import ChatRequest, CompletionUpdate
+from local.answers import REF, answers
 from local.settings import ROOT
 
 DOCUMENT = ROOT / "functions" / "privacy" / "openapi.json"
-_REF = "#/components/schemas/"
 _CHAT: tuple[type[BaseModel], ...] = (ChatRequest, CompletionUpdate, EmbeddingsRequest)
 _RESPONSES: tuple[type[BaseModel], ...] = (ResponseCreate, ConversationCreate, ConversationUpdate, ItemsCreate)
 
 
 def schemas() -> dict[str, Any]:
-    """Every schema of the chat function's requests, by its name in the document."""
+    """Every schema of the chat function's requests and answers, by its name in the document."""
     chat, responses = _of(_CHAT), _of(_RESPONSES)
     own = {model.__name__ for model in _RESPONSES}
     # Both surfaces have a Message and a Tool: those of responses are told apart, unless they are the very same.
     names = {
-        name: name if name in own or responses[name] == chat.get(name) else f"Response{name}" for name in responses
+        name: name if name in own or responses[name] == chat.get(name) else f"Response{_short(name)}"
+        for name in responses
     }
-    return chat | {names[name]: _renamed(schema, names) for name, schema in responses.items()}
+    requests = chat | {names[name]: _renamed(schema, names) for name, schema in responses.items()}
+    return requests | answers(requests)
 
 
 def updated(document: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def written(document: dict[str, Any]) -> str:
 
 
 def _of(models: tuple[type[BaseModel], ...]) -> dict[str, Any]:
-    _, made = models_json_schema([(model, "validation") for model in models], ref_template=_REF + "{model}")
+    _, made = models_json_schema([(model, "validation") for model in models], ref_template=REF + "{model}")
     return {name: _plain(schema, top=True) for name, schema in made["$defs"].items()}
 
 
@@ -73,7 +76,13 @@ def _renamed(node: Any, names: dict[str, str]) -> Any:
         return [_renamed(each, names) for each in node]
     if isinstance(node, dict):
         return {name: _renamed(value, names) for name, value in node.items()}
-    return _REF + names[node.removeprefix(_REF)] if isinstance(node, str) and node.startswith(_REF) else node
+    return REF + names[node.removeprefix(REF)] if isinstance(node, str) and node.startswith(REF) else node
+
+
+def _short(name: str) -> str:
+    """Two classes of one name are told apart by their modules: an item is of `shapes`, a parameter of `wire`."""
+    *path, last = name.split("__")
+    return last + ("Item" if path and path[-1] == "shapes" else "")
 
 
 def _used(document: dict[str, Any]) -> set[str]:
@@ -81,7 +90,7 @@ def _used(document: dict[str, Any]) -> set[str]:
     found: set[str] = set()
     left = [json.dumps(document["paths"]), json.dumps(document["components"]["responses"])]
     while left:
-        for part in left.pop().split(f'"$ref": "{_REF}')[1:]:
+        for part in left.pop().split(f'"$ref": "{REF}')[1:]:
             name = part.partition('"')[0]
             if name not in found:
                 found.add(name)

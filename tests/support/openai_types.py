@@ -10,7 +10,7 @@ from openai.types import CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionDeleted
 from pydantic import BaseModel
 
-from tests.support.strict import models, strictly
+from tests.support.strict import described, models, strictly
 
 MAY_LACK = {
     "ChatCompletion": {"metadata", "moderation"},  # metadata: of stored completions
@@ -37,7 +37,7 @@ STORED = {
 
 def chat_completion(value: Any, *, stored: bool = False) -> None:
     """A completion."""
-    _check(ChatCompletion, value, STORED if stored else set())
+    _check(ChatCompletion, value, STORED if stored else set(), "StoredChatCompletion" if stored else "")
 
 
 def chunk(value: Any) -> None:
@@ -62,6 +62,7 @@ def embeddings(value: Any) -> None:
 
 def error(value: Any) -> None:
     """A refusal: one wrapper, four keys, texts or null."""
+    described("Error", value)
     assert set(value) == {"error"}
     assert set(value["error"]) == {"message", "type", "param", "code"}
     assert isinstance(value["error"]["message"], str)
@@ -69,8 +70,8 @@ def error(value: Any) -> None:
     assert all(isinstance(value["error"][name], str | None) for name in ("param", "code"))
 
 
-def _check(kind: type[BaseModel], value: Any, more: frozenset[str] | set[str] = frozenset()) -> None:
-    for _, found in models(strictly(kind, value, ours=frozenset(f".{name}" for name in more))):
+def _check(kind: type[BaseModel], value: Any, more: frozenset[str] | set[str] = frozenset(), said: str = "") -> None:
+    for _, found in models(strictly(kind, value, ours=frozenset(f".{name}" for name in more), name=said)):
         name = type(found).__name__
         missing = set(type(found).model_fields) - found.model_fields_set - MAY_LACK.get(name, set())
         assert not missing, f"{name} lacks {sorted(missing)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from account.requests import KeyCreate, KeyRotate, show
@@ -14,6 +15,8 @@ from local.openapi import DOCUMENT as FILE
 from local.openapi import updated, written
 from tests.support.transformed import transformed
 
+REQUESTS = {"Allowed", "AllowedTools", "Part", "PlainFormat", "SchemaFormat", "NamedTool", "NamedCustom"}
+REQUESTS |= {"FunctionTool", "CustomTool"}
 DOCUMENT: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 
 
@@ -42,7 +45,39 @@ def test_the_schemas_of_keys_are_the_models_own() -> None:
     assert set(schemas["ApiKeyRotate"]["properties"]) == set(KeyRotate.model_fields)
     shown = show("project1", KeyInfo("k1", 0, "", Grant(("chat",))))
     assert list(schemas["ApiKey"]["properties"]) == schemas["ApiKey"]["required"] == list(shown)
+    made = schemas["NewApiKey"]
+    assert made["properties"] == {**schemas["ApiKey"]["properties"], "key": made["properties"]["key"]}
     assert schemas["ApiKeyCreate"]["properties"]["scopes"]["items"]["enum"] == list(SCOPES)
+
+
+def test_answers_are_closed() -> None:
+    """What an answer may have besides is said, or there is nothing besides: a field that nobody described is found."""
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json", {})
+                if path != "/openapi.json":
+                    assert not list(_open(content.get("schema"), set())), (path, method, status)
+
+
+def _open(node: Any, seen: set[str]) -> Iterator[str]:
+    """The objects of a schema that may have more fields than it names. Free ones are: what a signature covers, which
+    each type of request adds to, and JSON Schemas and content parts of the caller's own."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _open(each, seen)
+    if not isinstance(node, dict):
+        return
+    name = str(node.get("$ref", "")).rpartition("/")[2]
+    if name and name not in seen:
+        seen.add(name)
+        if name not in REQUESTS:
+            yield from _open(DOCUMENT["components"]["schemas"][name], seen)
+    if "properties" in node and "additionalProperties" not in node and "payload" not in node:
+        yield ", ".join(node["properties"])
+    for field, value in node.items():
+        if field != "payload":
+            yield from _open(value, seen)
 
 
 def test_outcomes_are_those_of_the_certificate() -> None:

@@ -11,6 +11,7 @@ import os
 import zlib
 from typing import Any
 
+import jsonschema_rs
 import schemathesis
 
 _KEY = os.environ["KEY_ID"]
@@ -24,6 +25,22 @@ def no_fault(context: Any, response: Any, case: Any) -> None:
     if response.status_code >= 500:
         code = (response.json().get("error") or {}).get("code") if response.status_code == 503 else None
         assert code == "service_unavailable", f"server error {response.status_code}"
+
+
+@schemathesis.check
+def events_conformance(context: Any, response: Any, case: Any) -> None:
+    """Each event of a stream is what `x-event-schema` says, a name that OpenAPI 3.1 lets us have and has none for."""
+    if not response.headers.get("content-type", [""])[0].startswith("text/event-stream"):
+        return
+    whole = case.operation.schema.raw_schema
+    content = whole["paths"][case.path][case.method.lower()]["responses"]["200"]["content"]["text/event-stream"]
+    asked = jsonschema_rs.validator_for({**content["x-event-schema"], "components": whole["components"]})
+    found = [line[6:] for line in response.content.decode().splitlines() if line.startswith("data: ")]
+    assert found, "a stream without events"
+    for data in found:
+        if data != "[DONE]":
+            error = next(asked.iter_errors(json.loads(data)), None)
+            assert error is None, f"an event that is not as described: {error}"
 
 
 @schemathesis.hook

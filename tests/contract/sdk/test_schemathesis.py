@@ -1,5 +1,6 @@
-"""Schemathesis makes requests of the published description: no server error, no status, content type, header or body
-that it does not name, nothing that is still there once it was deleted, and no route that forgets to ask for a key.
+"""Schemathesis makes requests of the published description: no server error, no status, content type, header, body
+or event that it does not name, nothing that is still there once it was deleted, and no route that forgets to ask
+for a key.
 
 A hundred cases in the suites. `make prove`: thousands, with those of the coverage phase, which tries every bound that
 the schemas name. It sees all routes, with two limits: what comes from agents of the Data Rights Protocol and from
@@ -29,6 +30,7 @@ CHECKS = (
     "content_type_conformance",
     "response_headers_conformance",
     "response_schema_conformance",
+    "events_conformance",
     "use_after_free",
     "ignored_auth",
 )
