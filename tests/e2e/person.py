@@ -25,11 +25,11 @@ class Person:
             base_url=stack.info.base_url, headers={"authorization": f"Bearer {stack.info.api_key}"}, timeout=30
         )
 
-    def chats(self, text: str) -> str:
+    def chats(self, text: str, tokens: int = 4) -> str:
         messages: Any = [{"role": "user", "content": text}]
         with OpenAI(base_url=self.stack.info.base_url, api_key=self.stack.info.api_key, max_retries=0) as api:
             done = api.chat.completions.create(
-                model="smollm2-135m", messages=messages, store=True, user=self.name, max_tokens=4
+                model="smollm2-135m", messages=messages, store=True, user=self.name, max_tokens=tokens
             )
         return done.id
 

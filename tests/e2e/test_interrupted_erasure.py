@@ -1,32 +1,35 @@
 """An erasure is stopped at every boundary between two states, and its function dies inside tasks: it ends the same.
 
-The states are read from the shipped state machine, and the calls inside a task from a run that nobody disturbs. CI has
-every boundary and a few deaths; `make prove` has a case of its own for every call of every task, before and after
-the call took effect, with the workflow dying along and with its trying the task again.
+The states are read from the shipped state machine, and the calls inside a task from erasures that nobody disturbs
+(tests/e2e/deaths.py). CI has every boundary, and a death in every task; `make prove` has a case of its own for every
+call of every task, before and after the call took effect, with the workflow dying along and with its trying the task
+again. It prints each point with its number and its name: CHATAPI_POINTS="0-71" tries a part of them, and
+CHATAPI_POINTS=NAME one.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
-from unittest.mock import patch
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from chatapi.ids import random62
-from chatapi_cli.main import app
+from tests.e2e.deaths import Death, Deaths
 from tests.e2e.local_stack import RunningStack
-from tests.e2e.person import ENDED, Person
-from tests.support.campaign import SCALE
+from tests.e2e.person import ENDED
+from tests.e2e.subject import Subject
+from tests.support.campaign import SCALE, part_of
 from tests.support.likeness import likeness
 from tests.support.listened_line import Call, ListenedLine
 from tests.unit.privacy.machine import ASL
 
-FOR_EVER = 10**6
-"""MiniStack tries a task again even where the execution was stopped meanwhile; it pauses first, so it is a long one."""
+SOME = [
+    Death("whole", "1/Destroy/PutItem(vault)/1", "after", "with"),
+    Death("whole", "1/Certify/Sign()/1", "before", "with"),
+]
 
 
 def tasks(begin: str, choices: dict[str, str] | None = None) -> list[str]:
@@ -41,52 +44,6 @@ def tasks(begin: str, choices: dict[str, str] | None = None) -> list[str]:
 
 ERASING = tasks(ASL["StartAt"])
 RELEASING = tasks(ASL["StartAt"], {"Held?": "Release"})
-
-
-class Death(NamedTuple):
-    """Where the function dies: at a call of a state, `before` it or `after`; `alone`: the workflow lives on."""
-
-    state: str
-    number: int
-    moment: str
-    alone: bool
-
-
-class Subject(Person):
-    """A person of whom two conversations are stored."""
-
-    def command_says(self, *words: str) -> Any:
-        """What `chatapi` prints, run in this process: it is run often."""
-        with patch.dict(os.environ, self.stack.cli_environment()):
-            done = CliRunner().invoke(app, list(words), input=self.name + "\n")
-        assert done.exit_code == 0, done.output
-        return json.loads(done.output)
-
-    def stores(self) -> None:
-        items = [{"type": "message", "role": "user", "content": "hello"}]
-        for _ in range(2):
-            self.http.post("/conversations", json={"items": items, "user": self.name}).raise_for_status()
-
-    def hold(self, *kinds: str) -> dict[str, Any]:
-        named = [word for kind in kinds for word in ("--kind", kind)]
-        add = ("holds", "add", self.stack.info.project_id, "--user", "-", *named)
-        made: dict[str, Any] = self.command_says(*add, "--basis", "tax law", "--by", "dpo", "--days", "9")
-        return made
-
-    def begins(self) -> str:
-        asked = self.http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": self.name}})
-        assert asked.status_code == 202, asked.text
-        return str(asked.json()["id"])
-
-    def resumes(self, request: str) -> None:
-        self.command_says("requests", "resume", self.stack.info.project_id, request, "--json")
-
-    def certificate(self, request: str, part: str = "") -> bytes:
-        """Its bytes; none while there is none."""
-        path = f"/privacy/requests/{request}/certificate" + (f"?part={part}" if part else "")
-        answer = self.get(path)
-        assert answer.status_code in (200, 404), answer.text
-        return answer.content if answer.status_code == 200 else b""
 
 
 @pytest.fixture(scope="module")
@@ -105,71 +62,54 @@ def subject(line: ListenedLine) -> Iterator[Callable[[str], Subject]]:
         return made[-1]
 
     yield make
-    line.listen("")
     for one in made:
         one.http.close()
-
-
-def undisturbed(line: ListenedLine, who: Subject) -> tuple[list[Call], bytes]:
-    """The calls of an erasure that nobody disturbs, and its certificate."""
-    line.listen("dsr_")
-    request = who.begins()
-    who.until(request, *ENDED)
-    line.idle()
-    return [call for call in line.calls if call.state], who.certificate(request)
-
-
-def once_more(line: ListenedLine, who: Subject, request: str, part: str = "") -> bytes:
-    """The certificate, the same after one more execution of the case."""
-    first = who.certificate(request, part)
-    who.resumes(request)
-    line.idle()
-    assert first
-    assert who.certificate(request, part) == first
-    return first
 
 
 def test_every_boundary_of_the_workflow_may_be_the_last(line: ListenedLine, subject: Callable[[str], Subject]) -> None:
     # given the erasure of someone of whom holds keep a part, and one like it that nobody disturbs
     other, who = subject("boundaries-other"), subject("boundaries")
     for one in (other, who):
-        one.chats("hello")
+        one.chats("hello", tokens=1)
         hold = one.hold("day", "completion")["hold"]
-    _, plain = undisturbed(line, other)
+    undisturbed = other.begins()
+    line.case(undisturbed).idle()
     left = list(ERASING)
 
     def stops(call: Call) -> None:
         """The task that is under way ends, and the next one never begins."""
         if left and (call.state, call.number) == (left[0], 1):
             left.pop(0)
-            line.stop()
+            case.stop()
 
     # when each of its executions is stopped one boundary further on
-    line.listen("dsr_", stops)
     request, seen = who.begins(), b""
+    case = line.case(request, stops)
     for _ in ERASING:
-        line.idle()
+        case.idle()
         before, seen = seen, who.certificate(request)
         assert before in (b"", seen)
-        who.resumes(request)
-    line.idle()
+        case.once_more()
     # then it ends like the other, and no further execution changes a byte of the certificate
     assert left == []
-    assert who.until(request, *ENDED)["status"] == "on_hold"
-    certificate = once_more(line, who, request)
+    assert who.request(request)["status"] == "on_hold"
+    certificate = who.certificate(request)
     assert seen == certificate
-    assert likeness(certificate) == likeness(plain)
+    assert likeness(certificate) == likeness(other.certificate(undisturbed))
+    case.once_more()
+    assert who.certificate(request) == certificate
     # and when the hold ends, so does what it kept, however often the workflow is stopped on the way
     left = list(RELEASING)
-    who.command_says("holds", "release", who.stack.info.project_id, hold, "--user", "-")
+    who.releases(hold)
     for _ in RELEASING:
-        line.idle()
-        who.resumes(request)
-    line.idle()
+        case.idle()
+        case.once_more()
     assert left == []
-    assert who.until(request, *ENDED)["status"] == "completed"
-    assert once_more(line, who, request) == certificate
-    assert once_more(line, who, request, "release")
+    assert who.request(request)["status"] == "completed"
+    released = who.certificate(request, "release")
+    case.once_more()
+    assert released
+    assert (who.certificate(request), who.certificate(request, "release")) == (certificate, released)
 
 
 def test_a_hold_that_comes_in_between_is_honoured_and_one_that_comes_too_late_is_told_so(
@@ -180,14 +120,13 @@ def test_a_hold_that_comes_in_between_is_honoured_and_one_that_comes_too_late_is
         who, holds = subject("hold-in-between"), list[dict[str, Any]]()
 
         def adds(call: Call, at: str = state, who: Subject = who, holds: list[dict[str, Any]] = holds) -> None:
-            if not holds and (call.state, call.number) == (at, 1):
+            if not holds and call.state == at:
                 holds.append(who.hold("conversation"))
 
         # when a hold is added
-        line.listen("dsr_", adds)
         request = who.begins()
-        done = who.until(request, *ENDED)
-        line.idle()
+        line.case(request, adds).idle()
+        done = who.request(request)
         # then what it names is kept where it came in time, and its officer knows where it did not
         (hold,) = holds
         assert hold["too_late_for"] == ([request] if late else [])
@@ -206,85 +145,79 @@ def test_one_that_is_taken_back_lets_go_and_one_that_waits_goes_on(
 
     def cancels(call: Call) -> None:
         if left and (call.state, call.number) == (left[0], 1):
-            request = (line.running() or "").rpartition(":")[2][:28]
             if left.pop(0) == "Inventory":
-                cancelled.append(who.http.post(f"/privacy/requests/{request}/cancel").status_code)
+                cancelled.append(who.cancels(request))
             else:
-                line.stop()
+                case.stop()
 
-    line.listen("dsr_", cancels)
     request = who.begins()
+    case = line.case(request, cancels)
     for _ in range(2):
-        line.idle()
+        case.idle()
         who.resumes(request)
-    line.idle()
+    case.idle()
     # then nothing was destroyed, and the person's data is read and written as before
     assert (cancelled, left, who.certificate(request)) == ([200], [], b"")
-    assert who.until(request, *ENDED)["status"] == "cancelled"
+    assert who.request(request)["status"] == "cancelled"
     who.stores()
     # and one that is stopped while it waits for late writers has its certificate, and looks for them when it goes on
-    line.listen("dsr_")
     line.waits(20)
     request = who.begins()
+    case = line.case(request)
     assert who.until(request, *ENDED)["status"] == "completed"
     certificate = who.certificate(request)
-    line.enters("LateWriters")
-    line.stop()
+    case.enters("LateWriters")
+    case.stop()
     line.waits(0)
-    line.listen("dsr_")
-    assert once_more(line, who, request) == certificate
-    assert "LateResidueScan" in {call.state for call in line.calls}
+    assert "LateResidueScan" not in {call.state for call in case.calls}
+    case.once_more()
+    assert certificate
+    assert who.certificate(request) == certificate
+    assert "LateResidueScan" in {call.state for call in case.calls}
 
 
-def dies(line: ListenedLine, who: Subject, death: Death) -> bytes:
-    """Erase someone, with one death on the way; the certificate."""
-    left = [death]
+def test_the_function_may_die_in_every_task_of_one_erasure(
+    line: ListenedLine, subject: Callable[[str], Subject]
+) -> None:
+    # given somebody's erasure, and one like it that nobody disturbs
+    other, who = subject("deaths-other"), subject("deaths")
+    undisturbed = other.begins()
+    case = line.case(undisturbed)
+    case.idle()
+    last = {call.state: call.name for call in case.calls}
+    assert list(last) == ERASING
 
-    def heard(call: Call) -> str | None:
-        if not left or (call.state, call.number) != death[:2]:
+    # when its function dies at the last call of every task, before it and after it by turns
+    def dies(call: Call) -> str | None:
+        if call.name != last.get(call.state):
             return None
-        left.clear()
-        if not death.alone:
-            line.waits(FOR_EVER)
-            line.stop()
-        return death.moment
+        del last[call.state]
+        return "after" if len(last) % 2 else "before"
 
-    line.listen("dsr_", heard)
-    request, issued = who.begins(), b""
-    if not death.alone:
-        line.idle()
-        line.failed(request)
-        line.waits(0)
-        issued = who.certificate(request)
-        who.resumes(request)
-    line.idle()
-    assert left == [], death
-    assert line.failed_attempts(request) == 1
-    certificate = once_more(line, who, request)
-    assert issued in (b"", certificate)
-    return certificate
+    request = who.begins()
+    case = line.case(request, dies)
+    case.idle()
+    # then it ends like the other, in one execution
+    assert last == {}
+    assert case.failed_attempts() == len(ERASING)
+    assert who.request(request)["status"] == "completed"
+    assert likeness(who.certificate(request)) == likeness(other.certificate(undisturbed))
 
 
-def test_the_function_may_die_inside_any_task(line: ListenedLine, subject: Callable[[str], Subject]) -> None:
-    for _ in range(2):  # the second is that of a warm function, which makes no call that a fresh one does not make too
-        plain_one = subject("deaths-plain")
-        if SCALE > 1:
-            plain_one.chats("hello")
-        calls, plain = undisturbed(line, plain_one)
-    assert {call.state for call in calls} == set(ERASING)
-    deaths = [
-        Death(call.state, call.number, moment, alone)
-        for call in calls
-        for moment in ("before", "after")
-        for alone in (False, True)
-    ]
-    if SCALE == 1:
-        places = {(call.state, call.operation): call.number for call in calls}
-        destroyed, signed = places["Destroy", "PutItem"], places["Certify", "Sign"]
-        deaths = [Death("Destroy", destroyed, "after", alone=False), Death("Certify", signed, "after", alone=True)]
-    for death in deaths:
-        who = subject("deaths")
-        if SCALE > 1:
-            who.chats("hello")
-        assert likeness(dies(line, who, death)) == likeness(plain), death
-    print(len(deaths), "deaths at", len(calls), "calls of", len(ERASING), "tasks")
+def test_the_function_may_die_at_any_call_of_any_task(line: ListenedLine, capsys: pytest.CaptureFixture[str]) -> None:
+    # given every call at which it can die
+    deaths = Deaths(line)
+    points = deaths.all() if SCALE > 1 else SOME
+    # when it dies there
+    part, failed, begun = part_of([death.name for death in points]), list[str](), time.monotonic()
+    for number in part:
+        name, said = points[number].name, "ended the same"
+        try:
+            deaths.try_(points[number])
+        except Exception as problem:  # the other points are tried even so
+            failed.append(name)
+            said = f"FAILED {problem!r}"
+        with capsys.disabled():
+            print(f"{number:4} {time.monotonic() - begun:6.0f} s {name}: {said}", flush=True)
+    # then the erasure ends the same
+    assert failed == [], f"CHATAPI_POINTS='{' '.join(failed)}' tries these alone"

@@ -6,7 +6,16 @@ import json
 from typing import Any
 
 _OWN_TO_A_RUN = ("at", "ciphertext", "erased_at", "erased_by", "expires", "hold", "key_arn", "review", "subject")
-_RUN = ("request", "subjects", "received_at", "completed_at", "irrecoverable_after", "ledger", "wrap_sha256")
+_RUN = (
+    "request",
+    "subjects",
+    "received_at",
+    "completed_at",
+    "irrecoverable_after",
+    "ledger",
+    "wrap_sha256",
+    "supplements",
+)
 
 
 def likeness(certificate: bytes) -> Any:

@@ -1,45 +1,53 @@
-"""A line between a deployed function and its AWS, on which a test listens. The product has no hook for this: the
-function's endpoint is set to a port of the test, which hands every call on to MiniStack and every answer back.
+"""A line between the erasure's function and its AWS, on which a test listens. The product has no hook for this: for the
+time of the test the shipped state machine invokes a function of the test's, which runs the shipped code as it was built
+(tests/support/listened_function.py). Each of its processes has a port of its own here, and every call is handed on to
+MiniStack and every answer back.
 
-So a test knows when a task makes which call, may do something in that moment, and may let the function's process die
-before the call has left or after it has had its effect.
+So a test knows which task of which case makes which call, may do something in that moment, and may let just that
+process die before the call has left or after it has had its effect. A call is named by what it is, not by where it
+comes in a count: the state, the operation, what it is about, and the how many-th of these it is since the task began.
+Several cases may be under way at once, each listened to by itself.
 """
 
 from __future__ import annotations
 
-import http.client
+import json
 import os
 import signal
-import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
+from http.server import ThreadingHTTPServer
+from typing import NamedTuple, Self
 
 import httpx
 
 from tests.e2e.local_stack import RunningStack
+from tests.support.handing_on import Answer, Asked, end, serve
+from tests.support.listened_place import in_place_of
+from tests.unit.privacy.machine import ASL
 
 SECONDS = 60
-_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length")
+STATES = {
+    state["Parameters"]["Payload"]["task"]: name for name, state in ASL["States"].items() if "Parameters" in state
+}
+"""The state of each task."""
 
 
 class Call(NamedTuple):
-    """A call of a task: the state that the execution is in, the number of the call since it was entered, from 1."""
+    """A call of a task: the state, what is called, the how many-th of its like since the task began, and the how
+    many-th of all."""
 
     state: str
+    what: str
+    nth: int
     number: int
-    operation: str
 
-
-class Answer(NamedTuple):
-    """An HTTP answer."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
+    @property
+    def name(self) -> str:
+        """What it is, whatever was called before it: Destroy/PutItem(vault)/1."""
+        return f"{self.state}/{self.what}/{self.nth}"
 
 
 Heard = Callable[[Call], str | None]
@@ -50,172 +58,202 @@ def _pass(_call: Call) -> None:
     return None
 
 
+class ListenedCase:
+    """A case that is listened to: the calls of its tasks so far, and its executions."""
+
+    def __init__(self, line: ListenedLine, request: str, heard: Heard) -> None:
+        self.request, self.heard = request, heard
+        self.calls: list[Call] = []
+        self.under_way = 0
+        self.stopped = False
+        """Whether its execution was stopped with the function: MiniStack tries the task again even so, and what it
+        tries then must have no effect."""
+        self.passed_by = threading.Event()
+        self._line = line
+
+    def running(self) -> str | None:
+        """Its execution that runs, if one does."""
+        states, machine = self._line.states, self._line.machine
+        found = states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
+        return next((one["executionArn"] for one in found if one["name"].startswith(self.request)), None)
+
+    def stop(self) -> None:
+        """Stop its execution: the task that runs may end, no other begins."""
+        if arn := self.running():
+            self._line.states.stop_execution(executionArn=arn)
+
+    def dies_with_its_workflow(self) -> None:
+        """Stop its execution, of which the function is about to die, and pass by what MiniStack tries of it still."""
+        self.stopped = True
+        self.stop()
+
+    def once_more(self) -> None:
+        """One more execution of it, to its end."""
+        given = {"project": self._line.stack.info.project_id, "request": self.request}
+        name, machine = f"{self.request}-{time.time_ns()}", self._line.machine
+        self._line.states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(given))
+        self.idle()
+
+    def is_dead(self) -> None:
+        """Until nothing is tried any more of the execution that was stopped with the function."""
+        assert self.passed_by.wait(SECONDS), self.calls
+        self.stopped = False
+
+    def idle(self) -> None:
+        """Until no execution runs and no task is under way."""
+        self._until(lambda: not self.running() and not self.under_way)
+
+    def enters(self, state: str) -> None:
+        """Until the running execution is in a state."""
+        self._until(lambda: self._entered() == state)
+
+    def failed_attempts(self) -> int:
+        """How many tasks of its executions have failed."""
+        states, found = self._line.states, 0
+        listed = states.list_executions(stateMachineArn=self._line.machine)["executions"]  # the newest thousand
+        for arn in (one["executionArn"] for one in listed if one["name"].startswith(self.request)):
+            events = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+            found += sum(event["type"] == "TaskFailed" for event in events)
+        return found
+
+    def _entered(self) -> str:
+        if (arn := self.running()) is None:
+            return ""
+        events = self._line.states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=100)["events"]
+        found = [event for event in events if event["type"].endswith("StateEntered")]
+        return str(found[0]["stateEnteredEventDetails"]["name"]) if found else ""
+
+    def _until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not true():
+            assert time.monotonic() < deadline, self.calls
+            time.sleep(0.03)
+
+
+class _Process:
+    """A process of the function, and the task that it is at."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.case: ListenedCase | None = None
+        self.state = ""
+        self.made: Counter[str] = Counter()
+        self.server: ThreadingHTTPServer
+
+    def begins(self, case: ListenedCase, task: str) -> None:
+        self.case, self.state, self.made = case, STATES[task], Counter()
+        case.under_way += 1
+
+    def ends(self) -> None:
+        if self.case:
+            self.case.under_way -= 1
+        self.case = None
+
+    def call(self, what: str) -> Call:
+        self.made[what] += 1
+        return Call(self.state, what, self.made[what], self.made.total())
+
+
 class ListenedLine:
-    """The line of the erasure's function. Listens to one case at a time: no other may be under way meanwhile."""
+    """The line of the erasure's function. A task of a case waits until somebody listens to the case."""
 
     def __init__(self, stack: RunningStack) -> None:
         self.stack, self.states = stack, stack.aws("stepfunctions")
         self.machine = stack.info.outputs["ErasureMachine"]
-        self._lambda, self._function = stack.aws("lambda"), stack.info.stack_name + "-erasure"
-        self._upstream = urlsplit(stack.info.aws_endpoint_url).netloc
-        self._heard: Heard = _pass
-        self._case, self._entry, self._number, self._dying = "", ("", 0), 0, False
-        self.calls: list[Call] = []
-        self._lock = threading.Lock()
+        outputs = stack.info.outputs.items()
+        self._tables = {value: name[:-5].lower() for name, value in outputs if name.endswith("Table")}
+        self._cases: dict[str, ListenedCase] = {}
+        self._processes: dict[int, _Process] = {}
+        self._changed = threading.Condition()
         self.problems: list[BaseException] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._told = serve(self._hears_word, self.problems)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        configured = self._lambda.get_function_configuration(FunctionName=self._function)["Environment"]["Variables"]
-        self._before = configured
-        url = f"http://127.0.0.1:{self._server.server_port}"
-        self._configure({**configured, "AWS_ENDPOINT_URL": url})
+        self._place = in_place_of(self.stack, self.machine, "erasure", f"127.0.0.1:{self._told.server_port}")
+        self._place.__enter__()
         self.waits(0)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.waits(1)
-        self._configure(self._before)
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._place.__exit__(None, None, None)
+        for server in (self._told, *(process.server for process in self._processes.values())):
+            end(server)
         assert self.problems == []
-
-    def _configure(self, variables: dict[str, str]) -> None:
-        self._lambda.update_function_configuration(FunctionName=self._function, Environment={"Variables": variables})
 
     def waits(self, scale: float) -> None:
         """How long the machine's waits and pauses take, as a multiple: 0 skips them."""
         url = self.stack.info.aws_endpoint_url + "/_ministack/config"
         httpx.post(url, json={"stepfunctions._SFN_WAIT_SCALE": str(scale)}, trust_env=False).raise_for_status()
 
-    def listen(self, case: str, heard: Heard = _pass) -> None:
-        """From now on `heard` is called with every call of the tasks of `case`."""
-        self._case, self._heard, self._entry, self._number, self.calls = case, heard, ("", 0), 0, []
+    def case(self, request: str, heard: Heard = _pass) -> ListenedCase:
+        """From now on `heard` is called with every call of the tasks of a case."""
+        with self._changed:
+            self._cases[request] = made = ListenedCase(self, request, heard)
+            self._changed.notify_all()
+        return made
 
-    def running(self) -> str | None:
-        """The case's execution that runs, if one does."""
-        found = self.states.list_executions(stateMachineArn=self.machine, statusFilter="RUNNING")["executions"]
-        return next((one["executionArn"] for one in found if one["name"].startswith(self._case)), None)
+    def afresh(self) -> None:
+        """Every task that begins from now on does so in a new process. No task may be under way."""
+        for process in list(self._processes.values()):
+            self._end(process)
 
-    def stop(self) -> None:
-        """Stop the case's execution: the task that runs may end, no other begins."""
-        if arn := self.running():
-            self.states.stop_execution(executionArn=arn)
+    def _end(self, process: _Process) -> None:
+        """End a process at once, as the machine below it would."""
+        os.kill(process.pid, signal.SIGKILL)
+        self._forget(process)
 
-    def idle(self) -> None:
-        """Until no execution of the case runs."""
-        deadline = time.monotonic() + SECONDS
-        while self.running():
-            assert time.monotonic() < deadline, self.entered()
-            time.sleep(0.05)
+    def _forget(self, process: _Process) -> None:
+        del self._processes[process.pid]
+        process.ends()
+        end(process.server)
 
-    def entered(self) -> tuple[str, int]:
-        """The state that the running execution is in, and the number of the event that says so."""
-        if (arn := self.running()) is None:
-            return ("", 0)
-        events = self.states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=100)["events"]
-        found = [event for event in events if event["type"].endswith("StateEntered")]
-        return (found[0]["stateEnteredEventDetails"]["name"], found[0]["id"]) if found else ("", 0)
+    def _hears_word(self, asked: Asked) -> Answer:
+        """What a process is told that says what it does."""
+        said = json.loads(asked.body)
+        if asked.path == "/born":
+            process = _Process(said["pid"])
+            process.server = serve(lambda call: self._hands_on(process, call), self.problems)
+            self._processes[process.pid] = process
+            return Answer.of(f"http://127.0.0.1:{process.server.server_port}")
+        process = self._processes[said["pid"]]
+        if asked.path == "/ends":
+            process.ends()
+            return Answer.of(None)
+        if asked.path == "/fails":
+            self._forget(process)
+            return Answer.of(None)
+        with self._changed:
+            request, task = said["event"]["request"], said["event"]["task"]
+            assert self._changed.wait_for(lambda: request in self._cases, SECONDS), "nobody listens to a case"
+            case = self._cases[request]
+            if not case.stopped:
+                process.begins(case, task)
+                return Answer.of(None)
+            case.passed_by.set()
+            selected = ASL["States"][STATES[task]].get("ResultSelector", {}).values()
+            return Answer.of({path.rpartition(".")[2]: False for path in selected})
 
-    def enters(self, state: str) -> None:
-        """Until the running execution is in a state."""
-        deadline = time.monotonic() + SECONDS
-        while self.entered()[0] != state:
-            assert time.monotonic() < deadline, self.entered()
-            time.sleep(0.05)
-
-    def failed(self, case: str) -> None:
-        """Until a task of the case has failed."""
-        deadline = time.monotonic() + SECONDS
-        while not self.failed_attempts(case):
-            assert time.monotonic() < deadline, self.calls
-            time.sleep(0.05)
-
-    def failed_attempts(self, case: str) -> int:
-        """How many tasks of a case's executions have failed."""
-        pages = self.states.get_paginator("list_executions").paginate(stateMachineArn=self.machine)
-        arns = [one["executionArn"] for page in pages for one in page["executions"] if case in one["name"]]
-        histories = [self.states.get_execution_history(executionArn=arn, maxResults=1000)["events"] for arn in arns]
-        return sum(event["type"] == "TaskFailed" for events in histories for event in events)
-
-    def _kill(self) -> None:
-        """End every process of the function at once, as the machine below it would."""
-        mark = f"{self.stack.place.home}/run/ministack/tmp/ministack-lambda-{self._function}-"
-        listed = subprocess.run(
-            ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
-        ).stdout
-        for line in listed.splitlines():
-            if mark in line:
-                os.kill(int(line.split()[0]), signal.SIGKILL)
-
-    def _hears(self, operation: str) -> str | None:
-        if self._dying or not self._case:
-            return "before" if self._dying else None  # a call that was sent anew meanwhile
-        entry = self.entered()
-        if entry != self._entry:
-            self._entry, self._number = entry, 0
-        self._number += 1
-        call = Call(entry[0], self._number, operation)
-        self.calls.append(call)
-        moment = self._heard(call)
-        self._dying = moment is not None
-        return moment
-
-    def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """What MiniStack answers."""
-        upstream = http.client.HTTPConnection(self._upstream, timeout=SECONDS)
-        try:
-            upstream.request(method, path, body, headers)
-            answer = upstream.getresponse()
-            return Answer(answer.status, answer.getheaders(), answer.read())
-        finally:
-            upstream.close()
-
-    def hands_on(self, operation: str, send: Callable[[], Answer]) -> Answer | None:
+    def _hands_on(self, process: _Process, asked: Asked) -> Answer | None:
         """One call: its answer, or None where the function died of it."""
-        with self._lock:
-            first, moment = not self._dying, self._hears(operation)
-        answer = None if moment == "before" else send()
-        if moment is None:
-            return answer
-        if first:
-            self._kill()
-            self._dying = False
-        return None
+        case = process.case
+        assert case, "a call outside of any task"
+        case.calls.append(call := process.call(self._what(asked)))
+        moment = case.heard(call)
+        answer = None if moment == "before" else asked.hand_on(self.stack.info.aws_endpoint_url)
+        if moment:
+            self._end(process)
+            return None
+        return answer
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        line = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _hand_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                operation = (self.headers.get("x-amz-target") or f"{self.command} {self.path}").rpartition(".")[2]
-                headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
-                answer = None
-                try:
-                    answer = line.hands_on(operation, lambda: line._answer(self.command, self.path, headers, body))
-                except Exception as problem:
-                    line.problems.append(problem)  # the test that listens has to know
-                if answer is None:
-                    self.close_connection = True
-                    return
-                self.send_response(answer.status)
-                for name, value in answer.headers:
-                    if name.lower() not in _HOP:
-                        self.send_header(name, value)
-                self.send_header("content-length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body)
-
-            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _hand_on
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        return Handler
+    def _what(self, asked: Asked) -> str:
+        """The operation of a call, and what it is about."""
+        if not (target := asked.headers.get("x-amz-target")):
+            _, _, query = asked.path.partition("?")
+            return f"{asked.method}({'&'.join(sorted(part.partition('=')[0] for part in query.split('&')))})"
+        said = json.loads(asked.body)
+        named = [said.get("TableName"), *said.get("RequestItems", ())]
+        for step in said.get("TransactItems", ()):
+            named += [part["TableName"] for part in step.values()]
+        tables = sorted({self._tables[name] for name in named if name})
+        return f"{target.rpartition('.')[2]}({','.join(tables)})"
