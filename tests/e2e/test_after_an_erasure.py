@@ -1,5 +1,5 @@
 """What is left of a person after an erasure, asked of everything that could still know: the function that was warm,
-rows that were copied before, the keys that KMS and the Vault still give, and a backup.
+rows that were copied before, the keys that KMS and the Vault still give, and a backup (RGT-5).
 
 `tools/decrypt.py` opens the copied rows before the erasure, with the key that KMS gives for the Vault's item; so that
 it does not open them afterwards says something.

@@ -1,4 +1,7 @@
-"""Ways in that must not be: what opens once opens once however many try in the same moment, and nothing is forged."""
+"""Ways in that must not be: what opens once opens once however many try in the same moment, and nothing is forged.
+
+RGT-0: a right is reached with the subject's own credential, and with nobody else's.
+"""
 
 from __future__ import annotations
 

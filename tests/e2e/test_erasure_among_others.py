@@ -1,4 +1,7 @@
-"""An erasure is not alone: it is asked for several times at once, and a chat of the same person is still streaming."""
+"""An erasure is not alone: it is asked for several times at once, and a chat of the same person is still streaming.
+
+RGT-5.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """The race of late writers on a store whose writes are atomic: 32 functions store for a person while it is erased.
+RGT-5.
 
 Each goes through the product's own repositories, is held up before one of its calls until the erasure has come as far
 as chance has it, meets conflicts and batches that were half done, and many are killed between two calls. The

@@ -1,4 +1,7 @@
-"""The portal on the local stack, as its users meet it: a code by mail, an erasure followed to its end, the proof."""
+"""The portal on the local stack, as its users meet it: a code by mail, an erasure followed to its end, the proof.
+
+RGT-0.
+"""
 
 from __future__ import annotations
 

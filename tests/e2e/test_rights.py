@@ -1,4 +1,4 @@
-"""The rights of a data subject on the local stack, as an operator and a developer see them: RGT-1, 2 and 6."""
+"""The rights of a data subject on the local stack, as an operator and a developer see them: RGT-1, RGT-6."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ class Canary:
 
     def found_in(self, haystack: bytes) -> bool:
         """Whether any disguise of the canary is in the bytes, also where those are base64 themselves."""
-        return self._in(haystack) or any(self._in(decoded) for decoded in _decoded(haystack))
+        return bool(which([self], haystack))
 
     def _in(self, haystack: bytes) -> bool:
         urlsafe = haystack.replace(b"-", b"+").replace(b"_", b"/")
@@ -39,6 +40,12 @@ class Canary:
             or self._hex in haystack.lower()
             or any(encoded in haystack or encoded in urlsafe for encoded in self._base64)
         )
+
+
+def which(canaries: Sequence[Canary], haystack: bytes) -> list[Canary]:
+    """Those that are in the bytes in any disguise, also where the bytes are base64 themselves."""
+    decoded = [haystack, *_decoded(haystack)]
+    return [canary for canary in canaries if any(canary._in(text) for text in decoded)]
 
 
 def _decoded(haystack: bytes) -> list[bytes]:

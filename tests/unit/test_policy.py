@@ -111,6 +111,16 @@ def test_a_promise_that_counts_as_kept_has_its_controls_and_tests(number: str) -
         assert (ROOT / path).exists(), path
 
 
+RIGHTS = [number for number in COMMITMENTS if number.startswith(("RGT-", "DPO-"))]
+
+
+@pytest.mark.parametrize("number", sorted(RIGHTS))
+def test_a_right_is_proved_on_the_running_stack_by_files_that_name_it(number: str) -> None:
+    files = [path for path in COMMITMENTS[number]["tests"] if path.startswith("tests/e2e/")]
+    assert files
+    assert [path for path in files if number not in (ROOT / path).read_text()] == []
+
+
 def test_the_readme_claims_no_promise_that_is_open() -> None:
     table = (ROOT / "README.md").read_text().partition("| promise |")[2].partition("\n\n")[0]
     claimed = set(re.findall(r"\b[A-Z]{3}-[0-9]\b", table))

@@ -180,7 +180,8 @@ def _of_a_return(ports: Ports, case: Case, key: str) -> bool:
     if begun is None:
         asked = ports.cases.find(case.project, key.rpartition("/")[2].removesuffix(".zip"))
         begun = asked.created if asked else 0.0
-    return bool(begun > inventory["at"])
+    # In whole seconds, as the inventory's time is: what was begun within its very second goes.
+    return bool(int(begun) > inventory["at"])
 
 
 def in_place(case: Case) -> frozenset[str]:

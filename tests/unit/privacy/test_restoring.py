@@ -162,6 +162,19 @@ def test_what_a_person_who_came_back_puts_or_asks_for_survives_the_late_scan_of_
     assert world.exports.keys == theirs
 
 
+def test_an_archive_of_the_very_second_in_which_the_erasure_counted_goes_with_it() -> None:
+    # given a place that was given out late in the second, whose whole seconds are all that the inventory has
+    world = World()
+    lived(world)
+    world.clock.advance(0.7)
+    archive = begun(world)
+    world.exports.keys.add(archive)
+    # when
+    assert world.erase(world.case())[-1] == "Erased"
+    # then
+    assert archive not in world.exports.keys
+
+
 class Place:
     """Where archives may be put."""
 
