@@ -1,4 +1,6 @@
-"""An erasure is stopped at every boundary between two states, and its function dies inside tasks: it ends the same.
+"""An erasure is stopped at every boundary between two states, and its function dies inside tasks: it ends as ever.
+
+RGT-5.
 
 The states are read from the shipped state machine, and the calls inside a task from erasures that nobody disturbs
 (tests/e2e/deaths.py). CI has every boundary, and a death in every task; `make prove` has a case of its own for every
