@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from chatapi.aws.credentials import AmbientCredentials
 from chatapi.aws.errors import AwsError, AwsUnavailable, TransportError
-from chatapi.aws.sigv4 import Signer
+from chatapi.aws.sigv4 import Form, Signer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class AwsClient:
         self._credentials = credentials or AmbientCredentials()
         self._attempts = attempts
         self._sleep = sleep
+        self._forms: dict[str, Form] = {}
         self.calls: Counter[str] = Counter()
 
     def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -106,16 +107,12 @@ class AwsClient:
         self.calls[operation] += 1
         AwsClient.made += 1
         body = _encode(payload).encode()
-        headers = {
-            "host": self._transport.host,
-            "content-type": f"application/x-amz-json-{self._json_version}",
-            "x-amz-target": f"{self._target}.{operation}",
-        }
-        failure = AwsUnavailable("ConnectionFailed")
+        failure: AwsUnavailable | None = None
         for attempt in range(self._attempts):
             self._pause(attempt)
             try:
-                response = self._send("POST", "/", headers, body, None)
+                signed = self._form(operation).sign(body, _amz_date(int(time.time())))
+                response = self._transport.send("POST", "/", signed, body)
                 output = _parse(response.read())
             except TransportError as error:
                 failure = _unreachable(error)
@@ -126,7 +123,7 @@ class AwsClient:
             if not isinstance(refusal, AwsUnavailable):
                 raise refusal
             failure = refusal
-        raise failure
+        raise failure or AwsUnavailable("ConnectionFailed")
 
     def open(
         self,
@@ -151,7 +148,11 @@ class AwsClient:
         for attempt in range(self._attempts):
             self._pause(attempt)
             try:
-                response = self._send(method, target, all_headers, body, timeout)
+                credentials, amz_date = self._credentials(), _amz_date(int(time.time()))
+                signed = self._signer.sign(
+                    credentials, method, target, headers=all_headers, body=body, amz_date=amz_date
+                )
+                response = self._transport.send(method, target, signed, body, timeout=timeout)
                 if response.status < 500 and response.status != 429:
                     return response.status, response.headers, response
                 output = _parse(response.read())
@@ -167,12 +168,18 @@ class AwsClient:
         """Close the idle connections."""
         self._transport.close()
 
-    def _send(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: float | None
-    ) -> Response:
-        amz_date = _amz_date(int(time.time()))
-        signed = self._signer.sign(self._credentials(), method, target, headers=headers, body=body, amz_date=amz_date)
-        return self._transport.send(method, target, signed, body, timeout=timeout)
+    def _form(self, operation: str) -> Form:
+        """What all requests of an operation share, while the credentials stay the same."""
+        credentials = self._credentials()
+        form = self._forms.get(operation)
+        if form is None or form.credentials is not credentials:
+            headers = {
+                "host": self._transport.host,
+                "content-type": f"application/x-amz-json-{self._json_version}",
+                "x-amz-target": f"{self._target}.{operation}",
+            }
+            form = self._forms[operation] = Form(self._signer, credentials, "POST", "/", headers)
+        return form
 
     def _pause(self, attempt: int) -> None:
         if attempt:

@@ -27,7 +27,7 @@ class Signer:
     def __init__(self, service: str, region: str) -> None:
         self._service = service
         self._region = region
-        self._key: tuple[str, str, bytes] = ("", "", b"")
+        self._key: tuple[str, str, str, bytes] = ("", "", "", b"")
 
     def sign(
         self,
@@ -45,43 +45,56 @@ class Signer:
         lowercase names, contain ``host``, and are all signed. ``amz_date`` is UTC as ``20261123T101500Z``.
         Raises ValueError for a path with empty or dot segments: AWS would sign another path than the one it was sent.
         """
-        signed = dict(headers)
-        signed["x-amz-date"] = amz_date
-        if credentials.token is not None:
-            signed["x-amz-security-token"] = credentials.token
-        names = sorted(signed)
-        signed_names = ";".join(names)
-        path, _, query = target.partition("?")
-        canonical = "\n".join(
-            [
-                method,
-                _canonical_path(path),
-                _canonical_query(query),
-                *[f"{name}:{' '.join(signed[name].split())}" for name in names],
-                "",
-                signed_names,
-                hashlib.sha256(body).hexdigest(),
-            ]
-        )
-        day = amz_date[:8]
-        scope = f"{day}/{self._region}/{self._service}/aws4_request"
-        digest = hashlib.sha256(canonical.encode()).hexdigest()
-        to_sign = f"AWS4-HMAC-SHA256\n{amz_date}\n{scope}\n{digest}"
-        signature = _hmac(self._derived_key(credentials.secret_key, day), to_sign).hex()
-        signed["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
-            f"SignedHeaders={signed_names}, Signature={signature}"
-        )
-        return signed
+        return Form(self, credentials, method, target, headers).sign(body, amz_date)
 
-    def _derived_key(self, secret: str, day: str) -> bytes:
-        cached_secret, cached_day, key = self._key  # one tuple, so that two threads never see halves of two keys
+    def scope_and_key(self, secret: str, day: str) -> tuple[str, bytes]:
+        """The credential scope of a day and the key that is derived for it."""
+        # One tuple, so that two threads never see halves of two keys.
+        cached_secret, cached_day, scope, key = self._key
         if cached_day != day or cached_secret != secret:
+            scope = f"{day}/{self._region}/{self._service}/aws4_request"
             key = f"AWS4{secret}".encode()
-            for part in (day, self._region, self._service, "aws4_request"):
+            for part in scope.split("/"):
                 key = _hmac(key, part)
-            self._key = (secret, day, key)
-        return key
+            self._key = (secret, day, scope, key)
+        return scope, key
+
+
+class Form:
+    """What all requests to one target share that differ in body and date alone, put together once for all of them."""
+
+    __slots__ = ("_after_date", "_before_date", "_headers", "_names", "_signer", "credentials")
+
+    def __init__(
+        self, signer: Signer, credentials: Credentials, method: str, target: str, headers: Mapping[str, str]
+    ) -> None:
+        self.credentials = credentials
+        self._signer = signer
+        self._headers = dict(headers)
+        if credentials.token is not None:
+            self._headers["x-amz-security-token"] = credentials.token
+        path, _, query = target.partition("?")
+        before = [method, _canonical_path(path), _canonical_query(query)]
+        after = [""]
+        for name, value in sorted(self._headers.items()):
+            (before if name < "x-amz-date" else after).append(f"{name}:{' '.join(value.split())}")
+        self._names = ";".join(sorted({*self._headers, "x-amz-date"}))
+        self._before_date = "\n".join([*before, "x-amz-date:"])
+        self._after_date = "\n".join([*after, "", self._names, ""])
+
+    def sign(self, body: bytes, amz_date: str) -> dict[str, str]:
+        """The headers of the request with this body and date. See :meth:`Signer.sign`."""
+        credentials = self.credentials
+        canonical = f"{self._before_date}{amz_date}{self._after_date}{hashlib.sha256(body).hexdigest()}"
+        scope, key = self._signer.scope_and_key(credentials.secret_key, amz_date[:8])
+        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        signature = _hmac(key, f"AWS4-HMAC-SHA256\n{amz_date}\n{scope}\n{digest}").hex()
+        return {
+            **self._headers,
+            "x-amz-date": amz_date,
+            "authorization": f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
+            f"SignedHeaders={self._names}, Signature={signature}",
+        }
 
 
 def _hmac(key: bytes, text: str) -> bytes:

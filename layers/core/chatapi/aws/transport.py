@@ -193,10 +193,10 @@ def _head(method: str, target: str, headers: Mapping[str, str], body: bytes) -> 
     lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in headers.items()]]
     if body or method != "GET":
         lines.append(f"content-length: {len(body)}")
-    head = "\r\n".join(lines)
-    if not head.isascii() or " " in target or not head.count("\r") == head.count("\n") == len(lines) - 1:
+    inside = "".join(lines)
+    if not inside.isascii() or " " in target or "\r" in inside or "\n" in inside:
         raise ValueError("not a request line and headers")
-    return f"{head}\r\n\r\n".encode()
+    return "\r\n".join([*lines, "\r\n"]).encode()
 
 
 def _set_timeout(sock: socket.socket, timeout: float) -> None:
