@@ -184,7 +184,7 @@ class Authorizer:
             attempt = self._plan(parts, key_hash, scope, debit._replace(times=count), now, shape)
             admitted, item = self._try(attempt)
             if admitted:
-                self._remember(parts, key_hash, item, now)
+                self._remember(parts, key_hash, attempt, item, now)
                 self._leases.keep(key_hash, scope, debit._replace(times=count), attempt, item, now, began)
                 return attempt, item, debit
             refusal = explain(item, parts.kid, key_hash, attempt, now)
@@ -229,7 +229,9 @@ class Authorizer:
         stale, dead = self._stale.get(parts.project, ((), frozenset()))
         return plan(self._table, *parts, key_hash, scope, debit, now, now + SLOT_SECONDS, stale, shape, dead)
 
-    def _remember(self, parts: KeyParts, key_hash: bytes, item: Mapping[str, Any], now: float) -> None:
+    def _remember(
+        self, parts: KeyParts, key_hash: bytes, attempt: Plan, item: Mapping[str, Any], now: float
+    ) -> None:
         """The key's shape; and expired windows and dead slots, which the next update removes. All bounded."""
         if len(self._shapes) >= _SHAPES:
             self._shapes.clear()
@@ -237,7 +239,8 @@ class Authorizer:
         self._without_store.remember(key_hash, parts.kid, item, now)
         if len(self._stale) >= _STALE_PROJECTS:
             self._stale.clear()
-        stale = tuple(windows.all_expired(item, now)[:20])
+        current = {window.name for window, _ in attempt.counters}
+        stale = tuple(windows.all_expired(item, now, current)[:20])
         self._stale[parts.project] = stale, dead_slots(tuple(item.get("inf", ())), now)
 
 

@@ -32,7 +32,10 @@ _LARGEST = 10**38
 
 def to_av(value: Value) -> dict[str, Any]:
     """Encode one value. Raises TypeError for a type, ValueError for a number or set, that has no encoding."""
-    encode = _ENCODERS.get(type(value)) or _encoder_of_base(type(value))
+    kind = type(value)
+    if kind is str:  # nearly all of them
+        return {"S": value}
+    encode = _ENCODERS.get(kind) or _encoder_of_base(kind)
     return encode(value)
 
 
@@ -45,19 +48,7 @@ def _encoder_of_base(kind: type) -> Callable[[Any], dict[str, Any]]:
 
 def from_av(av: Mapping[str, Any]) -> Any:
     """Decode one attribute value. Raises ValueError for what :func:`to_av` cannot have written."""
-    decoded: Any
-    try:
-        ((tag, wire),) = av.items()
-        if tag == "M":
-            return from_item(wire)
-        if tag == "L":
-            return [from_av(element) for element in wire]
-        decoded = _DECODERS[tag](wire)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    else:
-        return decoded
-    raise ValueError("not an attribute value")  # outside the handler: the cause quotes the value
+    return from_item({"": av})[""]
 
 
 def to_item(values: Mapping[str, Value]) -> dict[str, Any]:
@@ -68,8 +59,17 @@ def to_item(values: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Decode an item, or the value of an ``M``."""
-    return {name: from_av(av) for name, av in item.items()}
+    """Decode an item, or the value of an ``M``. Raises ValueError for what :func:`to_av` cannot have written."""
+    decoded: dict[str, Any] = {}
+    try:
+        for name, av in item.items():
+            ((tag, wire),) = av.items()
+            decoded[name] = wire if tag == "S" else _DECODERS[tag](wire)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    else:
+        return decoded
+    raise ValueError("not an attribute value")  # outside the handler: the cause quotes the value
 
 
 def _b64(value: bytes) -> str:
@@ -109,4 +109,6 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "NULL": lambda wire: None,
     "SS": frozenset,
     "BS": lambda wire: frozenset(map(a2b_base64, wire)),
+    "L": lambda wire: list(from_item(dict(enumerate(wire))).values()),
+    "M": from_item,
 }

@@ -13,6 +13,7 @@ import hmac
 import os
 import struct
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from chatapi.limits import windows as w
@@ -131,50 +132,68 @@ def plan(
         ":day": to_av(int(now) // _DAY),
         ":scope": to_av(scope),
     }
-    conditions = ["#k.#h = :kh", "#k.#e > :now", "contains(#k.#s, :scope)"]
-    sets = ["#k.#u = :day"]
     for index, (window, amount) in enumerate(counters):
-        name, value = f"#b{index}", _AMOUNTS[window.limit]
-        names[name], values[value] = window.name, to_av(amount)
-        limit = f"#k.#l.{window.limit}" if window.key else window.limit
-        sets.append(f"{name} = if_not_exists({name}, {limit}) - {value}")
-        conditions.append(f"({name} >= {value} OR (attribute_not_exists({name}) AND {limit} >= {value}))")
-    if debit.kind == "chat" and not shape.spend:
-        conditions.append("attribute_not_exists(smo)")
-    conditions.append("attribute_exists(#k.#l)" if shape.own else "attribute_not_exists(#k.#l)")
-    expression = "SET " + ", ".join(sets)
+        names[f"#b{index}"] = window.name
+        values[_AMOUNTS[window.limit]] = to_av(amount)
+    touched = {window.name for window, _ in counters}
+    gone = [name for name in stale if name not in touched]
+    for index, name in enumerate(gone):
+        names[f"#x{index}"] = name
     slot = b""
     if debit.kind != "rights":
         values[":A"] = to_av("A")
-        conditions.append("st = :A")
     if debit.kind == "chat" and shape.slots:
         slot = new_slot(slot_deadline)
         values |= {":rid": to_av(frozenset({slot})), ":slot": to_av(slot), ":none": to_av(0)}
-        expression += " ADD inf :rid"
-        conditions.append("(attribute_not_exists(inf) OR size(inf) < conc OR conc = :none)")
-        # Sent again because its answer was lost, the update finds its own slot and debits nothing twice.
-        conditions.append("NOT contains(inf, :slot)")
     elif debit.kind == "chat" or debit.times > 1:
         values[":none"] = to_av(0)
-        conditions.append("conc = :none")
         if dead:
             values[":dead"] = to_av(dead)
-            expression += " DELETE inf :dead"
-    touched = {window.name for window, _ in counters}
-    for index, name in enumerate(name for name in stale if name not in touched):
-        names[f"#x{index}"] = name
-        expression += (" REMOVE " if index == 0 else ", ") + f"#x{index}"
+    limits = tuple([(window.limit, window.key != "") for window, _ in counters])
+    expression, condition = _words(debit.kind, limits, shape, debit.times > 1, ":dead" in values, len(gone))
     update = {
         "TableName": table,
         "Key": {"pk": to_av(project_key(project))},
         "UpdateExpression": expression,
-        "ConditionExpression": " AND ".join(conditions),
+        "ConditionExpression": condition,
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
         "ReturnValues": "ALL_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     return Plan(update, counters, slot, scope)
+
+
+@lru_cache(maxsize=256)
+def _words(
+    kind: str, limits: tuple[tuple[str, bool], ...], shape: Shape, several: bool, dead: bool, gone: int
+) -> tuple[str, str]:
+    """What the update does and its condition: the same for all requests of a kind and shape, so they are made once.
+    `limits` are those of the counters, each with whether it is the key's own; `gone` counters are removed."""
+    sets = ["#k.#u = :day"]
+    conditions = ["#k.#h = :kh", "#k.#e > :now", "contains(#k.#s, :scope)"]
+    for index, (attribute, own) in enumerate(limits):
+        name, value = f"#b{index}", _AMOUNTS[attribute]
+        limit = f"#k.#l.{attribute}" if own else attribute
+        sets.append(f"{name} = if_not_exists({name}, {limit}) - {value}")
+        conditions.append(f"({name} >= {value} OR (attribute_not_exists({name}) AND {limit} >= {value}))")
+    if kind == "chat" and not shape.spend:
+        conditions.append("attribute_not_exists(smo)")
+    conditions.append("attribute_exists(#k.#l)" if shape.own else "attribute_not_exists(#k.#l)")
+    expression = "SET " + ", ".join(sets)
+    if kind != "rights":
+        conditions.append("st = :A")
+    if kind == "chat" and shape.slots:
+        expression += " ADD inf :rid"
+        conditions.append("(attribute_not_exists(inf) OR size(inf) < conc OR conc = :none)")
+        # Sent again because its answer was lost, the update finds its own slot and debits nothing twice.
+        conditions.append("NOT contains(inf, :slot)")
+    elif kind == "chat" or several:
+        conditions.append("conc = :none")
+        expression += " DELETE inf :dead" if dead else ""
+    if gone:
+        expression += " REMOVE " + ", ".join(f"#x{index}" for index in range(gone))
+    return expression, " AND ".join(conditions)
 
 
 def project_key(project: str) -> str:
@@ -249,12 +268,12 @@ def ratelimit_headers(item: Mapping[str, Any], now: float, kid: str = "") -> dic
     """OpenAI's `x-ratelimit-*` headers from a project's item: integers, and durations such as `12ms` or `6m0s`. Where
     the key has a limit of its own, the one of the two that has less left is told."""
     out = {}
-    own = shape_of(item, kid).own if kid else ()
+    own = (item.get("k_" + kid) or {}).get("l", ())
     for what, pair in (("requests", w.requests_per_minute(now)), ("tokens", w.tokens_per_minute(now))):
-        told = [_told(item, pair)]
+        told = _told(item, pair)
         if pair[0].limit in own:
-            told.append(_told(item, [window.of_key(kid) for window in pair]))
-        left, limit, reset = min(told)
+            told = min(told, _told(item, [window.of_key(kid) for window in pair]))
+        left, limit, reset = told
         out[f"x-ratelimit-limit-{what}"] = str(limit)
         out[f"x-ratelimit-remaining-{what}"] = str(max(0, left))
         out[f"x-ratelimit-reset-{what}"] = w.duration(reset)
@@ -263,6 +282,6 @@ def ratelimit_headers(item: Mapping[str, Any], now: float, kid: str = "") -> dic
 
 def _told(item: Mapping[str, Any], pair: Sequence[w.Window]) -> tuple[int, int, float]:
     limit = w.limit_of(item, pair[0])
-    left = [_left(item, window) for window in pair]
+    left = [int(item.get(window.name, limit)) for window in pair]
     used = [window.remaining for window, rest in zip(pair, left, strict=True) if rest < limit]
     return min(left), limit, max(used, default=0.0)

@@ -13,7 +13,7 @@ A key with limits of its own has counters of its own, its id before the stamp: `
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -112,9 +112,9 @@ def expired(name: str, now: float) -> bool:
     return start + 60 + _GRACE < now
 
 
-def all_expired(names: Iterable[str], now: float) -> list[str]:
-    """Those of an item's attributes that are expired counters."""
-    return [name for name in names if name[:2] in _KINDS and expired(name, now)]
+def all_expired(names: Iterable[str], now: float, current: Collection[str] = ()) -> list[str]:
+    """Those of an item's attributes that are expired counters. `current` are known not to be, and not looked at."""
+    return [name for name in names if name[:2] in _KINDS and name not in current and expired(name, now)]
 
 
 def duration(seconds: float) -> str:
