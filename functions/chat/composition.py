@@ -69,7 +69,13 @@ def compose() -> Services:
     def pepper_of(project: str) -> bytes:
         return project_pepper(secrets.get(setting("SUBJECT_PEPPER_SECRET")), project)
 
+    @lru_cache(maxsize=256)
+    def owner_of(project: str) -> str:
+        return subject_id(pepper_of(project), "owner", project)
+
     def subject_of(project: str, kind: Kind, value: str) -> str:
+        if kind == "owner" and value == project:
+            return owner_of(project)
         return subject_id(pepper_of(project), kind if kind in ("owner", "cache") else "user", value)
 
     def tags(project: str, metadata: Mapping[str, str]) -> frozenset[bytes]:

@@ -20,6 +20,7 @@ TABLE = {
     "put_all": {"BatchWriteItem"},
     "delete_all": {"BatchWriteItem"},
     "update": {"UpdateItem"},
+    "apply": {"UpdateItem"},
     "fold": {"DeleteItem", "UpdateItem"},
     "query": {"Query"},
     "page": {"Query"},

@@ -9,7 +9,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -45,12 +44,12 @@ class Kind:
 
     def allows(self, field: str) -> bool:
         """Whether a field is named, exactly or by a pattern such as `r0_*`."""
-        return field in self.fields or any(fnmatchcase(field, name) for name in self.patterns)
+        return field in self.fields or field.startswith(self.stems)
 
     @cached_property
-    def patterns(self) -> tuple[str, ...]:
-        """The names that are patterns."""
-        return tuple(name for name in self.fields if "*" in name)
+    def stems(self) -> tuple[str, ...]:
+        """What stands before the `*` of the names that are patterns."""
+        return tuple(name[:-1] for name in self.fields if name.endswith("*"))
 
     def allows_all(self, fields: Set[str]) -> bool:
         """Whether each of the fields is named so."""
@@ -89,6 +88,8 @@ def catalogue() -> Catalogue:
             raise ValueError("a kind must say how an erasure ends it: " + name)
         if kind["erase"] in ("keep", "none") and not kind.get("why"):
             raise ValueError("a kind that outlives an erasure must say why: " + name)
+        if any("*" in name[:-1] for name in kind["fields"]):
+            raise ValueError("the star of a pattern stands at its end: " + name)
         indexes = kind.get("indexes", {})
         if not indexes.keys() <= set(kind["fields"]) or not set(indexes.values()) <= {"subject", "cut", "day"}:
             raise ValueError("a blind index may not outlive its subject: " + name)
@@ -146,14 +147,24 @@ class Catalogued:
 
     def update(self, pk: str, sk: str | None, change: Change) -> Item:
         """See Table. The change carries its `kind` in `put` or `default`, or `expect`s it."""
-        touched = {**change.put, **change.default, **change.add}
-        self._check({**touched, "kind": touched.get("kind") or change.expect.get("kind")})
+        self._check_change(change)
         return self._table.update(pk, sk, change)
+
+    def apply(self, pk: str, sk: str | None, change: Change) -> None:
+        """See Table; checked as in `update`."""
+        self._check_change(change)
+        self._table.apply(pk, sk, change)
 
     def fold(self, key: Key, expect: Mapping[str, Any], pk: str, sk: str | None, change: Change) -> None:
         """See Table; what the change writes is checked as in `update`."""
         self._check({**change.put, **change.default, **change.add})
         self._table.fold(key, expect, pk, sk, change)
+
+    def _check_change(self, change: Change) -> None:
+        touched = {**change.put, **change.default, **change.add}
+        if "kind" not in touched:
+            touched["kind"] = change.expect.get("kind")
+        self._check(touched)
 
     def _check(self, item: Item) -> None:
         kind = self._kinds.get(item.get("kind", ""))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 PRELUDE_END = b"\0" * 8
 """Parts the JSON prelude from the body (AWS: "Response streaming for Lambda proxy integrations")."""
 
@@ -31,7 +32,7 @@ class Response:
         head: dict[str, Any] = {"statusCode": self.status, "headers": dict(self.headers)}
         if self.cookies:
             head["cookies"] = list(self.cookies)
-        return json.dumps(head, separators=(",", ":")).encode() + PRELUDE_END
+        return _encode(head).encode() + PRELUDE_END
 
 
 def _env(name: str) -> Callable[[], str]:

@@ -109,6 +109,6 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "NULL": lambda wire: None,
     "SS": frozenset,
     "BS": lambda wire: frozenset(map(a2b_base64, wire)),
-    "L": lambda wire: list(from_item(dict(enumerate(wire))).values()),
+    "L": lambda wire: [from_av(element) for element in wire],
     "M": from_item,
 }

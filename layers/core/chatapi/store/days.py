@@ -55,7 +55,7 @@ class Days:
         if charge is not None:
             counts = Counts(1, tokens_in, charge.cached, tokens_out, charge.micro_usd)
             used = counters(charge.kid, charge.model, counts)
-        self._table.update(
+        self._table.apply(
             pk,
             day_sk(date, recipient),
             Change(

@@ -48,7 +48,7 @@ class DynamoTable:
         self._sleep = sleep
 
     def _key(self, pk: str, sk: str | int | None) -> dict[str, Any]:
-        return to_item({"pk": pk, **({self._sort: sk} if self._sort else {})})
+        return {"pk": to_av(pk), self._sort: to_av(sk)} if self._sort else {"pk": to_av(pk)}
 
     def _live(self, wire: Mapping[str, Any] | None) -> Item | None:
         item = from_item(wire) if wire else None
@@ -113,6 +113,10 @@ class DynamoTable:
         request = self._update(words, pk, sk, change) | {"ReturnValues": "ALL_NEW"}
         return from_item(self._conditional("UpdateItem", request)["Attributes"])
 
+    def apply(self, pk: str, sk: str | None, change: Change) -> None:
+        """See Table."""
+        self._conditional("UpdateItem", self._update(_Words(), pk, sk, change))
+
     def fold(self, key: Key, expect: Mapping[str, Any], pk: str, sk: str | None, change: Change) -> None:
         """See Table. Tried again while another write of one of the two is under way."""
         words = _Words()
@@ -155,7 +159,7 @@ class DynamoTable:
 
     def _plain_update(self, pk: str, sk: str | None, change: Change) -> dict[str, Any]:
         """The same of a change without a condition, as every chat makes one: its words are put together once."""
-        expression, names = _words_of(tuple(change.put), tuple(change.default), tuple(change.add), tuple(change.drop))
+        expression, names, places = _words_of(tuple(change.put), tuple(change.default), tuple(change.add), tuple(change.drop))
         request: dict[str, Any] = {
             "TableName": self._name,
             "Key": self._key(pk, sk),
@@ -164,7 +168,7 @@ class DynamoTable:
         }
         given = (*change.put.values(), *change.default.values(), *change.add.values())
         if given:
-            request["ExpressionAttributeValues"] = {f":v{index}": to_av(value) for index, value in enumerate(given)}
+            request["ExpressionAttributeValues"] = dict(zip(places, map(to_av, given), strict=True))
         return request
 
     def _conditional(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -274,8 +278,8 @@ class _Words:
 @lru_cache(maxsize=256)
 def _words_of(
     put: tuple[str, ...], default: tuple[str, ...], add: tuple[str, ...], drop: tuple[str, ...]
-) -> tuple[str, Mapping[str, str]]:
-    """The update expression of a change of these attributes, its values numbered in their order, and the names."""
+) -> tuple[str, Mapping[str, str], Sequence[str]]:
+    """The update expression of a change of these attributes, the names, and the places of its values in their order."""
     places = {attribute: f"#n{index}" for index, attribute in enumerate(dict.fromkeys((*put, *default, *add, *drop)))}
     values = (f":v{index}" for index in count())
     sets = [f"{places[name]} = {next(values)}" for name in put]
@@ -285,7 +289,8 @@ def _words_of(
         parts.append("ADD " + ", ".join(f"{places[name]} {next(values)}" for name in add))
     if drop:
         parts.append("REMOVE " + ", ".join(places[name] for name in drop))
-    return " ".join(parts), {place: name for name, place in places.items()}
+    numbered = tuple(f":v{index}" for index in range(len(put) + len(default) + len(add)))
+    return " ".join(parts), {place: name for name, place in places.items()}, numbered
 
 
 def _on(conditions: list[str]) -> dict[str, Any]:

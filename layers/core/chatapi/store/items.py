@@ -69,6 +69,10 @@ class Table(Protocol):
         """Apply a change and return the new item. Collision where `expect` does not hold."""
         ...
 
+    def apply(self, pk: str, sk: str | None, change: Change) -> None:
+        """The same, for whoever has no use for the new item: it is not sent back."""
+        ...
+
     def fold(self, key: Key, expect: Mapping[str, Any], pk: str, sk: str | None, change: Change) -> None:
         """Delete one item and change another, both or neither. Collision where the first is not as `expect`ed."""
         ...
@@ -171,6 +175,10 @@ class MemoryTable:
             new.pop(name, None)
         self.rows[pk, sk] = new
         return copy.deepcopy(new)
+
+    def apply(self, pk: str, sk: str | None, change: Change) -> None:
+        """See Table."""
+        self.update(pk, sk, change)
 
     def fold(self, key: Key, expect: Mapping[str, Any], pk: str, sk: str | None, change: Change) -> None:
         """See Table."""
