@@ -229,9 +229,7 @@ class Authorizer:
         stale, dead = self._stale.get(parts.project, ((), frozenset()))
         return plan(self._table, *parts, key_hash, scope, debit, now, now + SLOT_SECONDS, stale, shape, dead)
 
-    def _remember(
-        self, parts: KeyParts, key_hash: bytes, attempt: Plan, item: Mapping[str, Any], now: float
-    ) -> None:
+    def _remember(self, parts: KeyParts, key_hash: bytes, attempt: Plan, item: Mapping[str, Any], now: float) -> None:
         """The key's shape; and expired windows and dead slots, which the next update removes. All bounded."""
         if len(self._shapes) >= _SHAPES:
             self._shapes.clear()

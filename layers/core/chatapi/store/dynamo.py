@@ -159,7 +159,7 @@ class DynamoTable:
 
     def _plain_update(self, pk: str, sk: str | None, change: Change) -> dict[str, Any]:
         """The same of a change without a condition, as every chat makes one: its words are put together once."""
-        expression, names, places = _words_of(tuple(change.put), tuple(change.default), tuple(change.add), tuple(change.drop))
+        expression, names, places = _words_of(*map(tuple, (change.put, change.default, change.add, change.drop)))
         request: dict[str, Any] = {
             "TableName": self._name,
             "Key": self._key(pk, sk),
