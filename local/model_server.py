@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 
 PARALLEL = 4
+THREADS = max(1, (os.cpu_count() or 1) // 2)
+"""Half of the cores. The threads wait for one another at each step, spinning: where one has no core for a moment, as
+beside a busy stack, all of them burn theirs. 24 tokens on two busy cores took two threads 5-29 s, and one 0.5-1 s."""
 CONTEXT = 8192  # tokens of one conversation, as policy/models.toml states
 
 
@@ -36,6 +39,7 @@ def main(port: int, alias: str) -> None:
     params.port = port
     params.n_parallel = PARALLEL
     params.n_ctx = CONTEXT * PARALLEL
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = THREADS
     # Besides chats: a text's vector is the hidden state at its last token. Not the mean of all: texts of different
     # lengths that are worked on together are cut up, and the mean is then of the last piece alone.
     params.embedding = True
