@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from chat import receipts, sse
 from chat.answers import broken
 from chat.capabilities import unsupported
-from chat.providers.base import EmbedCall, ProviderBroken, Vector, Vectors
+from chat.opening import rejected
+from chat.providers.base import EmbedCall, ProviderBroken, ProviderRejected, Vector, Vectors
 from chat.service import Chat
 from chat.shapes import Name
 from chat.started import Answer, Started
@@ -121,8 +122,16 @@ def embed(chat: Chat, body: bytes, caller: Verdict, account: Account, timeout: f
                 vectors = event
     except ProviderBroken:
         raise broken() from None
+    except ProviderRejected as error:  # a later text of several: those before it are settled
+        reason = error.reason
+    else:
+        reason = None
     finally:
         generation.close()
+    if reason is not None:
+        refusal = rejected(reason, "input")
+        refusal.headers[receipts.HEADER] = started.receipt[receipts.HEADER]
+        raise refusal
     prompt, _ = generation.tokens()
     tail: dict[str, Any] = {"model": started.model.id, "usage": {"prompt_tokens": prompt, "total_tokens": prompt}}
     asked = request.data_handling

@@ -82,12 +82,17 @@ def open_first(
         if hopeless:
             raise ModelMisconfigured
         raise Unavailable("The model is not available at the moment. Try again.", retry_after=2)
+    raise rejected(reason, param)
+
+
+def rejected(reason: Rejection, param: str) -> BadRequest:
+    """What is said of a request that a provider will not serve; `param` is what is too long."""
     if reason is Rejection.CONTEXT_LENGTH:
-        raise BadRequest(
+        return BadRequest(
             "The messages and max_tokens are longer than the model's context.",
             code="context_length_exceeded",
             param=param,
         )
     if reason is Rejection.CONTENT_FILTER:
-        raise BadRequest("The provider's content filter refuses this.", code="content_filter", param=param)
-    raise BadRequest("The model does not accept this request.", code="rejected_by_model")
+        return BadRequest("The provider's content filter refuses this.", code="content_filter", param=param)
+    return BadRequest("The model does not accept this request.", code="rejected_by_model")

@@ -29,7 +29,7 @@ from chat.providers.base import (
     Usage,
 )
 from chat.providers.converse import to_converse
-from chat.providers.embedding import titan_answers, titan_body
+from chat.providers.embedding import titan_answers, titan_body, titan_partly
 from chat.providers.eventstream import EventStreamDecoder, EventStreamError, Message
 from chat.providers.silence import idle, remaining
 from chatapi.aws import AwsClient, AwsUnavailable
@@ -98,6 +98,8 @@ class BedrockProvider:
             assert isinstance(text, str)  # its models have no capability `token_input`
             answer = self._invoke(call.model, titan_body(text, call), deadline)
             if isinstance(answer, ProviderError):
+                if answers:  # the texts before it were processed: that is to be settled
+                    return titan_partly(answers, call, answer)
                 raise answer
             answers.append(answer)
         return titan_answers(answers, call)

@@ -13,7 +13,17 @@ from array import array
 from collections.abc import Iterator
 from typing import Any
 
-from chat.providers.base import EmbedCall, Event, Finish, ProviderBroken, Usage, Vector, Vectors
+from chat.providers.base import (
+    EmbedCall,
+    Event,
+    Finish,
+    ProviderBroken,
+    ProviderError,
+    ProviderRejected,
+    Usage,
+    Vector,
+    Vectors,
+)
 
 _LONGEST = 65_536
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
@@ -39,6 +49,22 @@ class Spoilt:
     def __iter__(self) -> Iterator[Event]:
         """Raise ProviderBroken."""
         raise ProviderBroken
+
+    def close(self) -> None:
+        """Nothing runs any more."""
+
+
+class Partly:
+    """The stream of texts of which a later one failed: what the earlier ones used, and then the failure."""
+
+    def __init__(self, tokens: int, error: ProviderError) -> None:
+        self._tokens = tokens
+        self._error = error
+
+    def __iter__(self) -> Iterator[Event]:
+        """Usage; then raise the rejection of a text, or ProviderBroken."""
+        yield Usage(self._tokens, 0)
+        raise self._error if isinstance(self._error, ProviderRejected) else ProviderBroken
 
     def close(self) -> None:
         """Nothing runs any more."""
@@ -85,6 +111,18 @@ def titan_answers(raw: list[bytes], call: EmbedCall) -> Embedded | Spoilt:
         return _checked(vectors, call, sum(int(each["inputTextTokenCount"]) for each in told))
     except _MALFORMED:
         return Spoilt()
+
+
+def titan_partly(raw: list[bytes], call: EmbedCall, error: ProviderError) -> Partly:
+    """What the texts before the one that failed used; one that does not say is estimated."""
+    return Partly(sum(map(_titan_tokens, raw, call.inputs)), error)
+
+
+def _titan_tokens(raw: bytes, text: str | list[int]) -> int:
+    try:
+        return int(json.loads(raw)["inputTextTokenCount"])
+    except _MALFORMED:
+        return max(1, len(text) // 4)
 
 
 def estimate(call: EmbedCall) -> int:

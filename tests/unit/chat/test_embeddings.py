@@ -16,6 +16,7 @@ from chat.providers.base import (
     EmbedCall,
     Finish,
     ProviderBroken,
+    ProviderError,
     ProviderRejected,
     ProviderUnavailable,
     Rejection,
@@ -157,6 +158,22 @@ def test_an_answer_that_is_none_is_an_error_and_settled_by_the_estimate(world: W
     assert refused(world)[0] >= 500
     assert 0 < world.used() < 100
     assert (world.slots(), len(world.day_rows())) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("raised", "found"),
+    [
+        (ProviderRejected(Rejection.CONTEXT_LENGTH), (400, "context_length_exceeded", "input")),
+        (ProviderRejected(Rejection.BAD_REQUEST), (400, "rejected_by_model", None)),
+        (ProviderBroken(), (503, "service_unavailable", None)),
+    ],
+)
+def test_what_the_texts_before_a_refused_one_used_is_settled_and_disclosed(
+    world: World, raised: ProviderError, found: tuple[int, str, str | None]
+) -> None:
+    world.provider.add((Usage(9, 0), raised))
+    assert refused(world, input=["a", "b"]) == found
+    assert (world.used(), world.slots(), len(world.day_rows())) == (9, 0, 1)
 
 
 def test_tokens_of_an_array_are_reserved_one_by_one(world: World) -> None:

@@ -116,6 +116,30 @@ def test_titan_is_asked_for_one_text_after_the_other(stub: Stub) -> None:
 @pytest.mark.parametrize(
     ("reply", "raised"),
     [
+        (Reply(400, b'{"message": "Too many input tokens: canary"}'), ProviderRejected),
+        (Reply(500), ProviderBroken),
+        (Reply(403), ProviderBroken),
+    ],
+)
+def test_titan_fails_at_a_later_text_and_says_what_the_earlier_ones_used(
+    stub: Stub, reply: Reply, raised: type[ProviderError]
+) -> None:
+    # given two texts that are embedded, one without a count, and a third that is not
+    stub.reply(Reply(body=b'{"embedding": [1.0], "inputTextTokenCount": 5}'), Reply(body=b'{"embedding": [1.0]}'))
+    stub.reply(reply, reply)
+    call = EmbedCall("amazon.titan-embed-text-v2:0", ("one", "twelve chars", "three"), None, "canary-user")
+    # when
+    events = iter(bedrock(stub.url).embed(call, timeout=10))
+    # then
+    assert next(events) == Usage(5 + 3, 0)
+    with pytest.raises(raised) as caught:
+        next(events)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("reply", "raised"),
+    [
         (Reply(400, b'{"message": "Too many input tokens: canary"}'), ProviderRejected(Rejection.CONTEXT_LENGTH)),
         (Reply(400, b"{}", {"x-amzn-errortype": "ValidationException"}), ProviderRejected(Rejection.BAD_REQUEST)),
         (Reply(403), ProviderMisconfigured()),
