@@ -64,8 +64,17 @@ Part = Annotated[
     | Annotated[FilePart, Tag("<input_file>")],
     Discriminator(type_of),
 ]
+Given = Annotated[
+    Annotated[TextPart, Tag("<input_text>")]
+    | Annotated[TextPart, Tag("<output_text>")]
+    | Annotated[ImagePart, Tag("<input_image>")]
+    | Annotated[FilePart, Tag("<input_file>")],
+    Discriminator(type_of),
+]
 # fail_fast: an error for each of millions of wrong items would take more memory than the function has.
 Parts = Annotated[list[Part], Field(fail_fast=True, max_length=4096)]
+GivenParts = Annotated[list[Given], Field(fail_fast=True, max_length=4096)]
+_OF_ASSISTANTS = frozenset({"input_text", "output_text", "refusal"})
 
 
 class Message(TypedDict):
@@ -73,6 +82,16 @@ class Message(TypedDict):
 
     role: Literal["user", "assistant", "system", "developer"]
     content: str | Parts
+
+
+def _fitting_its_role(message: Any) -> Any:
+    """Refuse what a role cannot have said: an assistant gives texts and refusals, the others anything but refusals. No
+    item that is answered could hold it."""
+    content, answers = message["content"], message["role"] == "assistant"
+    for part in content if isinstance(content, list) else ():
+        if (part["type"] not in _OF_ASSISTANTS) if answers else (part["type"] == "refusal"):
+            raise ValueError("a part that its role does not have")
+    return message
 
 
 class FunctionCall(TypedDict):
@@ -89,7 +108,7 @@ class FunctionCallOutput(TypedDict):
 
     type: Literal["function_call_output"]
     call_id: Id
-    output: str | Parts
+    output: str | GivenParts
 
 
 class CustomToolCall(TypedDict):
@@ -106,7 +125,7 @@ class CustomToolCallOutput(TypedDict):
 
     type: Literal["custom_tool_call_output"]
     call_id: Id
-    output: str | Parts
+    output: str | GivenParts
 
 
 class SummaryText(TypedDict):
@@ -145,7 +164,7 @@ def _kind_of(item: Any) -> str:
 
 
 Item = Annotated[
-    Annotated[Message, Tag("<message>")]
+    Annotated[Message, AfterValidator(_fitting_its_role), Tag("<message>")]
     | Annotated[FunctionCall, Tag("<function_call>")]
     | Annotated[FunctionCallOutput, Tag("<function_call_output>")]
     | Annotated[CustomToolCall, Tag("<custom_tool_call>")]
@@ -155,7 +174,7 @@ Item = Annotated[
     Discriminator(_kind_of),
 ]
 StoredItem = Annotated[
-    Annotated[Message, Tag("<message>")]
+    Annotated[Message, AfterValidator(_fitting_its_role), Tag("<message>")]
     | Annotated[FunctionCall, Tag("<function_call>")]
     | Annotated[FunctionCallOutput, Tag("<function_call_output>")]
     | Annotated[CustomToolCall, Tag("<custom_tool_call>")]

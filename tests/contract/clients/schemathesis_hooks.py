@@ -49,6 +49,8 @@ def before_call(context: Any, case: Any, **options: Any) -> None:
     parameters, body = case.path_parameters, case.body
     if case.path.startswith("/v1/keys/") and isinstance(parameters, dict) and parameters.get("id") == _KEY:
         parameters["id"] = "k9999"
+    if zlib.crc32(repr(body).encode(errors="backslashreplace")) % 8:
+        case.headers.pop("Idempotency-Key", None)  # one that is reused with another body is refused, and hides the rest
     model = _MODELS.get(case.path)
     if model and isinstance(body, dict) and isinstance(body.get("model"), str):
         shown = json.dumps(body, sort_keys=True, default=repr)
