@@ -16,7 +16,7 @@ from chat import receipts, sse
 from chat.answers import broken
 from chat.capabilities import unsupported
 from chat.opening import rejected
-from chat.providers.base import EmbedCall, ProviderBroken, ProviderRejected, Vector, Vectors
+from chat.providers.base import EmbedCall, ProviderBroken, ProviderRejected, Rejection, Vector, Vectors
 from chat.service import Chat
 from chat.shapes import Name
 from chat.started import Answer, Started
@@ -116,6 +116,7 @@ def embed(chat: Chat, body: bytes, caller: Verdict, account: Account, timeout: f
     size = max(len(body), 4 * sum(len(each) for each in request.inputs if not isinstance(each, str)))
     started = chat.start(request, size, caller, account, timeout, keep=_never)
     generation, vectors = started.generation, Vectors(())
+    reason: Rejection | None = None
     try:
         for event in generation.events():
             if isinstance(event, Vectors):
@@ -124,8 +125,6 @@ def embed(chat: Chat, body: bytes, caller: Verdict, account: Account, timeout: f
         raise broken() from None
     except ProviderRejected as error:  # a later text of several: those before it are settled
         reason = error.reason
-    else:
-        reason = None
     finally:
         generation.close()
     if reason is not None:

@@ -180,8 +180,10 @@ class Provider(Protocol):
         """
 
     def embed(self, call: EmbedCall, *, timeout: float) -> Stream:
-        """The vectors of the inputs: :class:`Vectors` is the one event before the Finish. Raises as ``open`` does. Where
-        some inputs were embedded before one failed, the stream says what these used, and then raises."""
+        """The vectors of the inputs: :class:`Vectors` is the one event before the Finish. Raises as ``open`` does.
+
+        Where some inputs were embedded before one failed, the stream says what these used, and then raises.
+        """
 
 
 class ProviderError(Exception):

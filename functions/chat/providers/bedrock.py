@@ -93,7 +93,8 @@ class BedrockProvider:
 
     def embed(self, call: EmbedCall, *, timeout: float) -> Stream:
         """InvokeModel of Amazon Titan Text Embeddings V2, for one text after the other: it takes no more at a time."""
-        deadline, answers = time.monotonic() + timeout, []
+        deadline = time.monotonic() + timeout
+        answers: list[bytes] = []
         for text in call.inputs:
             assert isinstance(text, str)  # its models have no capability `token_input`
             answer = self._invoke(call.model, titan_body(text, call), deadline)

@@ -26,6 +26,8 @@ TWO_CALLS = (
     Finish("tool_calls"),
     Usage(11, 7, 3),
 )
+REFUSAL = {"type": "refusal", "refusal": "No."}
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,"}
 
 
 def sent(world: World) -> list[dict[str, Any]]:
@@ -169,11 +171,10 @@ def test_an_answer_without_a_word_is_a_message_without_one() -> None:
         ({"input": []}, "empty_array", "input"),
         ({"input": None}, "missing_required_parameter", "input"),
         ({"input": [{"type": "reasoning", "summary": [{"type": "x"}]}]}, "invalid_value", "input[0].summary[0].type"),
-        ({"input": [{"role": "user", "content": [{"type": "refusal", "refusal": "No."}]}]}, "invalid_value", "input[0]"),
-        ({"input": [{"role": "assistant", "content": [{"type": "input_image", "image_url": "data:image/png;base64,"}]}]},
-         "invalid_value", "input[0]"),
-        ({"input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "refusal", "refusal": ""}]}]},
-         "invalid_value", "input[0].output[0]"),
+        ({"input": [{"role": "user", "content": [REFUSAL]}]}, "invalid_value", "input[0]"),
+        ({"input": [{"role": "assistant", "content": [IMAGE]}]}, "invalid_value", "input[0]"),
+        ({"input": [{"type": "function_call_output", "call_id": "c", "output": [REFUSAL]}]}, "invalid_value",
+         "input[0].output[0]"),
         ({"input": [{"type": "web_search_call", "id": "ws_1"}]}, "invalid_value", "input[0]"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://x"}]}]}, "invalid_value",
          "input[0].content[0].image_url"),
