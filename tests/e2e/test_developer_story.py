@@ -40,7 +40,7 @@ def rest(stack: RunningStack) -> httpx.Client:
 def followed(http: httpx.Client, asked: httpx.Response) -> dict[str, Any]:
     """Follow a data-rights request to its end, once a second as a person would."""
     assert asked.status_code == 202, asked.text
-    deadline, request = time.monotonic() + 90, asked.json()
+    deadline, request = time.monotonic() + 240, asked.json()
     while request["status"] not in ("completed", "failed"):
         assert time.monotonic() < deadline, request
         time.sleep(1)

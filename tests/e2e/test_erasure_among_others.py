@@ -108,7 +108,7 @@ def test_a_chat_that_streams_while_its_person_is_erased_leaves_nothing(
         if seen[-1] != "[DONE]":
             break
     # then whoever streams is told at the end that nothing was stored
-    assert len(seen) > 20
+    assert len(seen) > 2  # a busy machine sends several tokens in one event
     assert json.loads(seen[-1])["error"]["code"] == "store_failed"
     # and nothing of it can be read, nor of what had been stored before
     assert done["status"] == "completed"
