@@ -27,6 +27,7 @@ from chatapi.store.timers import BEFORE, HOLDS, NEXT, OVERDUE, set_reminder, set
 from chatapi.warm import Warm
 from privacy.service import Executions
 from privacy.tasks.timers import hold_ends
+from privacy.waiting import settled
 
 DAY, HOUR = 86_400, 3600
 MOST_DAYS = 40
@@ -162,6 +163,7 @@ def _holds(ports: Ports, case: Case, now: int) -> bool:
 
 def _reminder(ports: Ports, timer: Timer, case: Case, now: int, page: _Page) -> None:
     """Take a reminder up, unless the request has ended or its deadline has moved meanwhile."""
+    case = settled(ports.cases, case, now)
     if case.open:
         due = int(case.get("due"))
         if case.status == ON_HOLD:

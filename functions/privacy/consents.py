@@ -15,7 +15,16 @@ from chatapi.catalogue import catalogue, read_policy
 from chatapi.certificates import RECEIPT
 from chatapi.clock import Clock, iso
 from chatapi.errors import BadRequest, Conflict, Unavailable
-from chatapi.store.consents import GRANTED, PROJECT, STATES, WITHDRAWN, Consents, optional_purposes, stands
+from chatapi.store.consents import (
+    GRANTED,
+    PROJECT,
+    STATES,
+    WITHDRAWN,
+    Consents,
+    OnlyThePerson,
+    optional_purposes,
+    stands,
+)
 from chatapi.store.items import Collision, Item
 from privacy.requests import Choice, Subject
 
@@ -58,8 +67,8 @@ class Choices:
     def decide(self, project: str, subject: str, purpose: str, state: str, *, by: str) -> dict[str, Any]:
         """Write a choice of the subject (a pseudonym), told by the project or by the person; its receipt. BadRequest
         for a purpose that is not known, or that is not for choosing, with the reason of policy/purposes.toml (RGT-9).
-        Conflict where others changed it all the while. Unavailable where it is written and could not be put to use: the
-        same choice again does that."""
+        Conflict where others changed it all the while, and where a project grants what the person has withdrawn
+        themselves. Unavailable where it is written and could not be put to use: the same choice again does that."""
         _choosable(purpose)
         if state not in STATES:
             raise BadRequest("state is granted or withdrawn.", code="invalid_value", param="state")
@@ -85,6 +94,11 @@ class Choices:
     def _write(self, project: str, subject: str, purpose: str, state: str, by: str) -> Item:
         try:
             return self._consents.choose(project, subject, purpose, state, self._clock.now(), by)
+        except OnlyThePerson:
+            raise Conflict(
+                "The person has withdrawn this themselves: they alone can allow it again, in the portal.",
+                code="withdrawn_by_person",
+            ) from None
         except Collision:
             raise Conflict("The choice was changed by others at the same time; try again.") from None
 

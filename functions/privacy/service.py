@@ -18,6 +18,7 @@ from chatapi.vault import lp, project_pepper, subject_id
 from privacy.asking import NOTHING_KEPT, Asking, Terms
 from privacy.downloads import Links
 from privacy.requests import PrivacyRequest, Subject, Wish, complete
+from privacy.waiting import Waiting
 
 STALE_SECONDS = 60
 """How long a case may wait for its execution before the next read of it starts one."""
@@ -58,6 +59,7 @@ class Rights:
         self._links = links
         self._asking = asking
         self._grace = grace_seconds
+        self._waiting = Waiting(cases, clock)
 
     def create(
         self,
@@ -135,6 +137,22 @@ class Rights:
         case = self._cases.cancel(self._own(project, case_id))
         self._asking.forget(case)
         return case
+
+    def waiting(self, project: str, subject: str, claim: str) -> Sequence[Case]:
+        """What stands still until its person says that it is theirs (privacy.waiting)."""
+        return self._waiting.of(project, subject, claim)
+
+    def awaited(self, project: str, subject: str, claim: str, case_id: str) -> Case:
+        """One of them, also after it went on; NotFound for everybody else's."""
+        if not _CASE_ID.fullmatch(case_id):
+            raise NotFound
+        return self._waiting.find(project, subject, claim, case_id)
+
+    def confirm(self, project: str, subject: str, claim: str, case_id: str) -> Case:
+        """The person, who is known by now, lets it go on: its clock runs again from this moment. The case to follow."""
+        case = self.awaited(project, subject, claim, case_id)
+        case = self._waiting.confirm(case, project, subject, self.open)
+        return self._going(case, subject, case.type) if case.project == project else case
 
     def certificate(self, project: str, case_id: str, part: str | None = None) -> bytes:
         """The certificate's bytes, the same at every call; NotFound until there is one. `part` "release": the second

@@ -35,6 +35,7 @@ from chatapi.vault import lp, project_pepper, subject_id
 from privacy.dialects.bindings import DRP, Binding, Bindings
 from privacy.dialects.drp_status import status_of, word
 from privacy.intake.service import ANSWERED, INTAKE
+from privacy.waiting import settled
 
 PREFIX = "/v1/data-rights-request"
 MAX_MESSAGE = 16 * 1024
@@ -131,12 +132,12 @@ class Drp:
             )
         if binding.callbacks:
             self._follow(binding)
-        return status_of(binding, self._cases.get(INTAKE, binding.case))
+        return status_of(binding, self._standing(binding))
 
     def status(self, authorization: str | None, external: str) -> dict[str, Any]:
         """Section 2.02: the status. Forbidden for another agent's request, and for none."""
         binding = self._own(self._bearer(authorization), external)
-        return status_of(binding, self._cases.get(INTAKE, binding.case))
+        return status_of(binding, self._standing(binding))
 
     def revoke(self, authorization: str | None, external: str, raw: bytes) -> dict[str, Any]:
         """Section 2.04: take a request back. The user's reason is signed, and is neither read nor kept."""
@@ -148,10 +149,15 @@ class Drp:
             case = self._cases.cancel(case)
         return status_of(binding, case)
 
+    def _standing(self, binding: Binding) -> Case:
+        return settled(self._cases, self._cases.get(INTAKE, binding.case), self._clock.now())
+
     def _case(self, agent: Agent, subject: str, right: str) -> Case:
         """An agent's case: what one agent takes back must not end another's."""
         now, target = self._clock.now(), f"{right}.{agent.id}"
-        case = self._cases.create(INTAKE, request_id(), INTAKE, subject, now, target=target, channel=DRP)
+        case = self._cases.create(
+            INTAKE, request_id(), INTAKE, subject, now, target=target, channel=DRP, **_asked(right)
+        )
         if case.status != RECEIVED:
             return case
         with contextlib.suppress(NotAllowed):  # the same request a moment ago
@@ -251,6 +257,11 @@ def _exercise(message: dict[str, Any]) -> str:
     if message.get("regime") not in (None, "ccpa", "gdpr", "voluntary"):
         raise _wrong("regime")
     return exercise
+
+
+def _asked(right: str) -> dict[str, str]:
+    """What a case has to know so that it can go on when its person is known."""
+    return {} if right.startswith("opt_") else {"asks": right}
 
 
 def _claim(message: dict[str, Any]) -> str:

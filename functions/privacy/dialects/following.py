@@ -22,6 +22,7 @@ from chatapi.store.cases import Case, Cases
 from privacy.dialects import drp_status, opendsr
 from privacy.dialects.bindings import DRP, Binding, Bindings
 from privacy.executions import Caller, start_once
+from privacy.waiting import settled
 
 MAX_TRIES = 8
 GIVEN_UP = "!"
@@ -67,7 +68,7 @@ class Ports:
 def follow(ports: Ports, project: str, dialect: str, external: str) -> dict[str, Any]:
     """One turn: `{done, wait}`, `wait` in seconds until the next."""
     binding = ports.bindings.get(project, dialect, external)
-    case = ports.cases.get(project, binding.case)
+    case = settled(ports.cases, ports.cases.get(project, binding.case), ports.clock.now())
     told, tries = list(binding.told), list(binding.tries)
     for index, url in enumerate(binding.callbacks):
         message = _message(ports, binding, case, url)

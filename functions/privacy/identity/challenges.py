@@ -25,7 +25,8 @@ _SK = "-"
 
 @dataclass(frozen=True)
 class Challenge:
-    """One sign-in that was begun. `target` is a keyed hash of project and address, `code` one of id and code."""
+    """One sign-in that was begun. `target` is a keyed hash of project and address, `code` one of id and code; `claim`
+    the id under which cases that came by mail know the address."""
 
     id: str
     project: str
@@ -36,6 +37,7 @@ class Challenge:
     tries: int
     ends: int
     code: bytes
+    claim: str = ""
 
 
 class Challenges:
@@ -52,10 +54,11 @@ class Challenges:
         change = Change(put={"kind": "asking", "ttl": hour + 2 * _HOUR}, add={"n": 1})
         return int(self._table.update(asked_pk(target), str(hour), change)["n"])
 
-    def begin(self, project: str, target: str, base: str, language: str) -> str:
+    def begin(self, project: str, target: str, claim: str, base: str, language: str) -> str:
         """A new challenge; its id."""
         name = random62(24)
         item: Item = {"pk": challenge_pk(name), "sk": _SK, "kind": "challenge", "project": project, "target": target}
+        item["claim"] = claim
         ends = int(self._clock.now()) + CODE_SECONDS
         self._table.put(item | {"state": ASKED, "base": base, "lang": language, "tries": 0, "ttl": ends}, absent=True)
         return name
@@ -108,4 +111,5 @@ def _challenge(name: str, item: Item) -> Challenge:
         tries=item["tries"],
         ends=item["ttl"],
         code=item.get("code", b""),
+        claim=item.get("claim", ""),
     )

@@ -21,6 +21,7 @@ from chatapi.mail import is_address
 from chatapi.vault import lp, project_pepper, subject_id
 from privacy.identity.challenges import MAX_AN_HOUR, OPEN, Challenges
 from privacy.identity.tokens import LINK, LINK_SECONDS, SESSION, SESSION_SECONDS, Session, Tokens, derived
+from privacy.intake.service import INTAKE
 
 CODE_DIGITS = 8
 _PROJECT = re.compile(r"[0-9A-Za-z]{8}")
@@ -98,7 +99,8 @@ class Identity:
         target = self._hashes.target(project, address)
         if self._challenges.count(target) > MAX_AN_HOUR:
             raise RateLimited("Five codes were sent within an hour. Try again later.", headers={"retry-after": "3600"})
-        name = self._challenges.begin(project, target, base, language)
+        claim = subject_id(project_pepper(self._pepper(), INTAKE), "user", address.lower())
+        name = self._challenges.begin(project, target, claim, base, language)
         self._messenger.start(name)
         return name
 
@@ -113,7 +115,8 @@ class Identity:
             raise CodeRefused
         if not self._challenges.use(challenge, given):
             raise CodeRefused
-        return self._session(found.project, self._subject("owner", found.project, found.project), True, SESSION_SECONDS)
+        owner = self._subject("owner", found.project, found.project)
+        return self._session(found.project, owner, True, SESSION_SECONDS, found.claim)
 
     def link(self, project: str, user: str | None) -> tuple[str, int]:
         """The token of a portal link for one end user of the calling project (None: its owner), and when it ends."""
@@ -140,8 +143,8 @@ class Identity:
         """See Tokens."""
         return self._tokens.form_key(visitor, session)
 
-    def _session(self, project: str, subject: str, owner: bool, seconds: int) -> Session:
-        return Session(project, subject, owner, int(self._clock.now()) + seconds, random62(22))
+    def _session(self, project: str, subject: str, owner: bool, seconds: int, claim: str = "") -> Session:
+        return Session(project, subject, owner, int(self._clock.now()) + seconds, random62(22), claim)
 
     def _subject(self, kind: str, project: str, value: str) -> str:
         return subject_id(project_pepper(self._pepper(), project), "owner" if kind == "owner" else "user", value)

@@ -14,7 +14,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chatapi.certificates import b64url, canonical
@@ -30,13 +30,15 @@ _PROJECT = re.compile(r"[0-9A-Za-z]{8}")
 
 @dataclass(frozen=True)
 class Session:
-    """Who is signed in: one data subject of one project, until `expires` (POSIX seconds). `id` names the token."""
+    """Who is signed in: one data subject of one project, until `expires` (POSIX seconds). `id` names the token;
+    `claim` is the id under which cases that came by mail know the address at which a code was read, else empty."""
 
     project: str
     subject: str
     owner: bool
     expires: int
     id: str
+    claim: str = ""
 
 
 def derived(secret: bytes, label: str) -> bytes:
@@ -57,6 +59,7 @@ class Tokens:
         """The token of a session, for one audience."""
         payload = {
             "aud": audience,
+            "clm": session.claim,
             "exp": session.expires,
             "jti": session.id,
             "own": session.owner,
@@ -89,7 +92,9 @@ def _session(audience: str, body: str) -> Session | None:
     try:
         raw: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         session = Session(str(raw["prj"]), str(raw["sub"]), raw["own"] is True, int(raw["exp"]), str(raw["jti"]))
+        session = replace(session, claim=str(raw["clm"]))
     except (binascii.Error, ValueError, KeyError, TypeError):
         return None
     good = raw.get("aud") == audience and _PROJECT.fullmatch(session.project) and _SUBJECT.fullmatch(session.subject)
+    good = good and (not session.claim or _SUBJECT.fullmatch(session.claim))
     return session if good else None

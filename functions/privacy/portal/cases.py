@@ -7,12 +7,14 @@ from typing import Any
 from chatapi.errors import Conflict
 from chatapi.store.cases import Case
 from privacy.identity.tokens import Session
+from privacy.portal import waiting
 from privacy.portal.details import DETAILED
 from privacy.portal.markup import Html, el, many
 from privacy.portal.shell import Answer, answer, date, form, page, see
 from privacy.portal.visit import Visit
 from privacy.requests import OFFERED, show
 from privacy.service import Rights
+from privacy.waiting import waits
 
 ASKED_HERE = tuple(right for right in OFFERED if right != "import")
 """The rights that a person asks for here. An archive to be taken back is sent by a program (docs/rights.md)."""
@@ -48,7 +50,8 @@ def certificate(visit: Visit, rights: Rights, session: Session, case_id: str) ->
     case = rights.get(session.project, case_id, session.subject)
     part = "release" if visit.query.get("part") == "release" else None
     text = rights.certificate(session.project, case.id, part).decode()
-    name = f'attachment; filename="certificate-{case.id}.json"'
+    kind = "certificate" if case.type == "erasure" else "receipt"
+    name = f'attachment; filename="{kind}-{case.id}.json"'
     return answer(visit, 200, text, "application/json", content_disposition=name)
 
 
@@ -79,6 +82,8 @@ def _index(visit: Visit, rights: Rights, session: Session, *, problem: str | Non
         say("requests.title"),
         el("p", say("requests.lead_owner" if session.owner else "requests.lead_user"), class_="lead"),
         el("p", say("requests.until"), " ", date(visit, session.expires, clock=True), class_="note"),
+        el("p", say("waiting.known"), class_="message good", role="status") if visit.query.get("known") else None,
+        waiting.section(visit, rights, session),
         el("h2", say("requests.own")),
         _table(visit, cases) if cases else el("p", say("requests.none")),
         el("h2", say("requests.new")),
@@ -169,6 +174,9 @@ def _one(visit: Visit, case: Case, *, problem: str | None = None) -> Answer:
         ),
         el("p", el("a", say("request.refresh"), href=visit.url(f"requests/{case.id}")))
         if case.status in _LIVE
+        else None,
+        el("p", el("a", say("waiting.link_own"), href=visit.url(f"requests/{case.id}/confirm"), class_="button"))
+        if waits(case)
         else None,
         form(visit, f"requests/{case.id}/cancel", el("button", say("request.cancel"), class_="plain"))
         if shown["cancellable"]

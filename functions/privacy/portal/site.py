@@ -14,7 +14,7 @@ from chatapi.errors import ApiError, NotFound, Unavailable
 from privacy.consents import Choices
 from privacy.identity.service import Identity
 from privacy.identity.tokens import Session
-from privacy.portal import cases, choices, entrance, public
+from privacy.portal import cases, choices, entrance, public, waiting
 from privacy.portal.details import DETAILED, details
 from privacy.portal.markup import el
 from privacy.portal.places import stage_path
@@ -42,6 +42,7 @@ _OWN: dict[str, Callable[[Visit, Rights, Session, str], Answer]] = {
     "cancel": cases.cancel,
     "certificate": cases.certificate,
     "export": cases.export,
+    "confirm": waiting.confirm,
 }
 _CHOICES: dict[str, Callable[[Visit, Choices, Session], Answer]] = {
     "choices": choices.index,

@@ -282,3 +282,25 @@ def test_a_row_remembers_a_bounded_number_of_changes() -> None:
     for turn in range(MAX_EVENTS + 5):
         row = consents.choose(PROJECT, ALICE, "marketing", ("granted", "withdrawn")[turn % 2], turn)
     assert (row["rev"], len(row["events"]), row["events"][0]["rev"]) == (MAX_EVENTS + 5, MAX_EVENTS, 6)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_a_person_withdrew_themselves_they_alone_allow_again(monkeypatch: pytest.MonkeyPatch, again: bool) -> None:
+    api = Api(monkeypatch)
+    choose = {**WHO, "purpose": "analytics"}
+    # given a person who withdrew in the portal, whom the project says to have withdrawn too
+    api.call({**choose, "state": "granted"})
+    api.consents.choose(PROJECT, ALICE, "analytics", "withdrawn", api.world.clock.now(), "person")
+    if again:
+        row = api.consents.get(PROJECT, ALICE, "analytics")
+        assert row is not None
+        api.consents.note(row, policy="of before")  # so that the same choice is written anew
+        assert api.call({**choose, "state": "withdrawn"})[0] == 200
+    # then the project cannot allow it
+    status, refused = api.call({**choose, "state": "granted"})
+    assert (status, refused["error"]["code"]) == (409, "withdrawn_by_person")
+    assert api.consents.granted(PROJECT, ALICE, api.world.clock.now()) == frozenset()
+    # and the person can; what the project withdraws afterwards it may allow again
+    api.consents.choose(PROJECT, ALICE, "analytics", "granted", api.world.clock.now(), "person")
+    assert api.call({**choose, "state": "withdrawn"})[0] == 200
+    assert api.call({**choose, "state": "granted"})[0] == 200

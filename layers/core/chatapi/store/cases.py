@@ -118,7 +118,7 @@ class Cases:
     """The repository. `table` is the catalogued Requests table, whose errors pass through."""
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        self.table = self._table = table
 
     def create(
         self, project: str, case_id: str, case_type: str, subject: str, now: float, *, target: str = "", **facts: Any

@@ -37,6 +37,13 @@ def optional_purposes() -> tuple[str, ...]:
     return tuple(name for name, purpose in read_policy("purposes")["purposes"].items() if purpose["optional"])
 
 
+class OnlyThePerson(Exception):
+    """The person has withdrawn this purpose themselves: nobody else gives the consent again (GDPR Art. 7(3))."""
+
+    def __init__(self) -> None:
+        super().__init__("withdrawn by the person")
+
+
 class Consents:
     """The repository. `table`: catalogued Requests."""
 
@@ -69,13 +76,16 @@ class Consents:
 
     def choose(self, project: str, subject: str, purpose: str, state: str, now: float, by: str = PROJECT) -> Item:
         """Write a choice, told `by` whom, under the policy version of now; the row as it stands. The same choice again
-        changes nothing. Collision after ten lost races."""
+        changes nothing. OnlyThePerson where a project would grant what the person has withdrawn themselves. Collision
+        after ten lost races."""
         version = read_policy("versions")["current"]
         for _ in range(_RACES):
             row = self._rows(project, subject).get(purpose)
             same = row is not None and (row["state"], row["policy"]) == (state, version)
             if row is not None and same and "ttl" not in row:
                 return row
+            if (state, by) == (GRANTED, PROJECT) and row is not None and _withdrawn_by_person(row):
+                raise OnlyThePerson
             try:
                 return self._write(project, subject, purpose, row, state, by, now)
             except Collision:
@@ -117,6 +127,16 @@ class Consents:
         drop = ("receipt", "told", *(() if by == "erasure" else ("ttl",)))  # those were of the former revision
         change = Change(put=put, drop=drop, expect={"rev": row["rev"] if row else None})
         return self._table.update(consent_pk(project, subject), purpose, change)
+
+
+def _withdrawn_by_person(row: Item) -> bool:
+    """Whether the person is among those who have withdrawn it since it was last granted."""
+    for event in reversed(row["events"]):
+        if event["state"] != WITHDRAWN:
+            return False
+        if event["by"] == PERSON:
+            return True
+    return False
 
 
 def _lives(row: Item, now: float) -> bool:
