@@ -125,6 +125,8 @@ def template_parameters(model_url: str) -> dict[str, str]:
         # MiniStack's EventBridge runs schedules too; nobody waits an hour to see a first number.
         "UsageSchedule": "rate(1 minute)",
         "ClockSchedule": "rate(1 minute)",
+        # A retired epoch rests for seconds, so that the whole turn can be seen.
+        "EpochQuietSeconds": "3",
     }
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
 from typing import Annotated
 
 import typer
@@ -18,9 +17,10 @@ from chatapi.store.dynamo import DynamoTable
 from chatapi.store.items import Change, Collision
 from chatapi.vault import Conflict, KeyUnavailable
 from chatapi.vault.dynamo import DynamoWraps
+from chatapi.vault.epochs import EpochError, Epochs
 from chatapi.vault.kms import KmsKeys
 from chatapi.vault.rotation import FAILURES, Progress, Stuck, Target, census, rewrap, rotate
-from chatapi_cli.epochs import EpochError, Epochs
+from chatapi.vault.turn import own_key, targets
 from chatapi_cli.say import AsJson, Project, Stack, fail
 from chatapi_cli.target import Target as Deployed
 from chatapi_cli.target import find
@@ -39,20 +39,13 @@ class Keys:
     def __init__(self, stack: Deployed) -> None:
         self.wraps = DynamoWraps(stack.client("dynamodb"), stack.output("VaultTable"))
         self.kms = KmsKeys(stack.client("kms"), stack.output("EpochAlias"))
-        name = stack.output("EpochAlias").removeprefix("alias/").removesuffix("-epoch")
-        self.epochs = Epochs(stack.client("kms"), name, time.time)
+        self.epochs = Epochs(stack.client("kms"), stack.output("EpochAlias"), time.time)
+        self._own = own_key(stack.client("dynamodb"), stack.output("ProjectsTable"))
         self.projects = DynamoTable(stack.client("dynamodb"), stack.output("ProjectsTable"), sort=None)
 
     def targets(self) -> Callable[[str], Target]:
         """Which KMS key each project is to be under: its own, or the current epoch."""
-        epoch = self.epochs.current()
-
-        @cache
-        def target(project: str) -> Target:
-            own = (self.projects.get(project_key(project)) or {}).get("kms")
-            return Target(own, tenant_key=True) if own else Target(epoch)
-
-        return target
+        return targets(self._own, self.epochs.current())
 
 
 @app.command("status")

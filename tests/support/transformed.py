@@ -44,7 +44,8 @@ MACHINE_ARN = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:sta
 def without_api() -> str:
     """The transformed template as JSON for moto, less what it cannot build: the REST API and what hangs on it,
     bucket policies, the state machines (it would ignore the definition's file; their names are fixed, so what refers to
-    one has its ARN), and secrets, which become parameters of the same names."""
+    one has its ARN), secrets, which become parameters of the same names, and keys' tags, which it reads in the shape of
+    KMS's own API."""
     template = transformed()
     gone = (
         "AWS::ApiGateway::",
@@ -58,13 +59,16 @@ def without_api() -> str:
         name: resource for name, resource in template["Resources"].items() if not resource["Type"].startswith(gone)
     }
     del template["Resources"][SIGNING_KEY]
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::KMS::Key":
+            resource["Properties"].pop("Tags", None)
     template["Parameters"].update({name: {"Type": "String"} for name in (*SECRETS, SIGNING_KEY)})
-    for name in ("BaseUrl", "PortalUrl", "ErasureMachine", "ExportMachine", "ChangesMachine"):
+    for name in ("BaseUrl", "PortalUrl", "ErasureMachine", "ExportMachine", "ChangesMachine", "EpochMachine"):
         del template["Outputs"][name]
     text = json.dumps(template).replace(
         json.dumps({"Fn::GetAtt": [SIGNING_KEY, "Arn"]}), json.dumps({"Ref": SIGNING_KEY})
     )
-    for machine in ("erasure", "export", "changes"):
+    for machine in ("erasure", "export", "changes", "epoch"):
         named = {"Fn::Sub": MACHINE_ARN + machine}
         text = text.replace(json.dumps({"Ref": f"{machine.title()}Machine"}), json.dumps(named))
     return text

@@ -22,6 +22,9 @@ def test_a_metric_counts_an_event_that_is_logged_and_has_an_alarm(name: str) -> 
     assert properties["FilterPattern"] == f'{{ $.event = "{event}" }}'
     assert f'"{event}"' in CODE
     assert properties["LogGroupName"]["Ref"] in RESOURCES
+    if transformation["MetricValue"] != "1":  # how a job comes on, which is for a graph
+        assert transformation["MetricValue"] == "$.count"
+        return
     (alarm,) = (a["Properties"] for a in ALARMS.values() if a["Properties"]["MetricName"] == event)
     assert alarm["Namespace"] == transformation["MetricNamespace"]
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")

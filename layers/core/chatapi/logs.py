@@ -12,7 +12,7 @@ import sys
 
 FIELDS = frozenset(
     "event level function request_id project status code ms model recipient tokens_in tokens_out reserved streamed"  # noqa: SIM905
-    " stored outcome error where stage case store count retries operation cold calls peak_mb".split()
+    " stored outcome error where stage case store count retries operation cold calls peak_mb subject generation".split()
 )
 _OPAQUE = re.compile(r"[A-Za-z0-9_./:\-<>]{0,200}\Z")
 

@@ -16,8 +16,8 @@ from chatapi.clock import SystemClock
 from chatapi.store.dynamo import DynamoTable
 from chatapi.vault import Vault
 from chatapi.vault.dynamo import DynamoWraps
+from chatapi.vault.epochs import EpochError, Epochs
 from chatapi.vault.kms import KmsKeys
-from chatapi_cli.epochs import EpochError, Epochs
 from tests.support.transformed import REGION
 
 PLACE = ("records", "pk", "sk", "body", 1)
@@ -93,7 +93,7 @@ def test_the_whole_turn_of_an_epoch(stack: Stack) -> None:
     assert "no old epoch" in run("retire-epoch", stack.new_key(), code=1)
     assert "disabled" in run("retire-epoch", stack.old)
     assert "seven days" in run("retire-epoch", stack.old, code=1)
-    later = Epochs(stack.kms, stack.name, lambda: SystemClock().now() + 8 * 86400)
+    later = Epochs(stack.kms, stack.output("EpochAlias"), lambda: SystemClock().now() + 8 * 86400)
     assert "30 days" in later.retire(stack.old, 0)
     assert "nothing to do" in later.retire(stack.old, 0)
     assert stack.opens()
@@ -104,7 +104,7 @@ def test_an_epoch_that_somebody_else_disabled_is_not_deleted(stack: Stack) -> No
     run("rewrap")
     stack.kms.call("DisableKey", {"KeyId": stack.old.rpartition("/")[2]})
     with pytest.raises(EpochError, match="somebody else"):
-        Epochs(stack.kms, stack.name, lambda: 9e9).retire(stack.old, 0)
+        Epochs(stack.kms, stack.output("EpochAlias"), lambda: 9e9).retire(stack.old, 0)
 
 
 def test_a_subject_is_rotated_once_and_a_dry_run_changes_nothing(stack: Stack) -> None:

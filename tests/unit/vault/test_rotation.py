@@ -140,7 +140,7 @@ def test_an_item_whose_key_does_not_answer_is_counted_and_left() -> None:
     world.keys.disable()
     stopped = world.rewrap()
     assert stopped.outcomes == {"unanswered": 2}
-    assert stopped.stuck == [("prj", name, 1, "unanswered") for name in world.subjects]
+    assert [stuck[:4] for stuck in stopped.stuck] == [("prj", name, 1, "unanswered") for name in world.subjects]
     assert world.wraps.items == before
     world.keys.enable()
     assert world.rewrap().outcomes == {"moved": 2}
@@ -157,7 +157,7 @@ def test_a_damaged_wrap_is_named_and_stops_no_other() -> None:
         for progress in world.job():
             stuck += progress.stuck
         assert progress.outcomes == {"damaged": 1, **moved}
-        assert stuck == [("prj", "sub_1", 1, "damaged")]
+        assert [one[:4] for one in stuck] == [("prj", "sub_1", 1, "damaged")]
     world.subjects.remove("sub_1")
     assert world.opens(world.cold())
 

@@ -20,11 +20,11 @@ from chatapi.vault.errors import (
 )
 from chatapi.vault.lp import lp
 from chatapi.vault.ports import KeyService, State, Tombstone, VaultItem, WrapStore
-from chatapi.vault.subjects import project_pepper, subject_id
+from chatapi.vault.subjects import key_context, project_pepper, subject_id
 
 if TYPE_CHECKING:
     from chatapi.vault.format import OVERHEAD, Context, SubjectKeyMaterial, open_, seal
-    from chatapi.vault.keyring import SubjectHandle, Vault, key_context
+    from chatapi.vault.keyring import SubjectHandle, Vault
 
 __all__ = [
     "OVERHEAD",
@@ -53,7 +53,7 @@ __all__ = [
 
 _LATER = {
     **dict.fromkeys(("OVERHEAD", "Context", "SubjectKeyMaterial", "open_", "seal"), "format"),
-    **dict.fromkeys(("SubjectHandle", "Vault", "key_context"), "keyring"),
+    **dict.fromkeys(("SubjectHandle", "Vault"), "keyring"),
 }
 
 

@@ -76,10 +76,12 @@ class DynamoWraps:
         """See `WrapStore`."""
         self._write(before, after)
 
-    def page(self, after: str | None = None) -> WrapPage:
+    def page(self, after: str | None = None, segment: tuple[int, int] = (0, 1)) -> WrapPage:
         """See `WrapPages`: a page of a consistent scan, at most 100 items."""
+        number, total = segment
+        part = {"Segment": number, "TotalSegments": total} if total > 1 else {}
         start = {"ExclusiveStartKey": to_item({"pk": after})} if after else {}
-        found = self._call("Scan", ConsistentRead=True, Limit=_PAGE, **start)
+        found = self._call("Scan", ConsistentRead=True, Limit=_PAGE, **start, **part)
         page = WrapPage([], [], str(last["pk"]["S"]) if (last := found.get("LastEvaluatedKey")) else None)
         for wire in found.get("Items", ()):
             _, project, subject = (*str(wire["pk"]["S"]).split("#"), "", "")[:3]

@@ -29,6 +29,7 @@ from chatapi.vault.errors import (
 from chatapi.vault.format import Places, SubjectKeyMaterial, front, keyver_of, open_at, open_rows, seal_at
 from chatapi.vault.lp import lp
 from chatapi.vault.ports import KeyService, State, VaultItem, WrapStore
+from chatapi.vault.subjects import key_context
 
 T = TypeVar("T")
 _RACES = 4
@@ -36,11 +37,6 @@ _RACES = 4
 
 _PLACES = 64
 """Encoded contexts that a handle keeps."""
-
-
-def key_context(project: str, subject: str, generation: int) -> dict[str, str]:
-    """The encryption context of a subject key: opaque ids only, since CloudTrail shows it in clear."""
-    return {"tenant": project, "subject": subject, "generation": str(generation), "purpose": "subject-key"}
 
 
 class Vault:

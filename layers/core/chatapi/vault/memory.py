@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from zlib import crc32
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -55,9 +56,11 @@ class MemoryWraps:
 
         self._step(before.project, before.subject, step)
 
-    def page(self, after: str | None = None) -> WrapPage:
+    def page(self, after: str | None = None, segment: tuple[int, int] = (0, 1)) -> WrapPage:
         """See `WrapPages`. Two items a page, so that tests see the seams."""
-        keys = [key for key in sorted(self.items) if after is None or "#".join(key) > after]
+        number, total = segment
+        keys = [key for key in sorted(self.items) if crc32("#".join(key).encode()) % total == number]
+        keys = [key for key in keys if after is None or "#".join(key) > after]
         return WrapPage([self.items[key] for key in keys[:2]], [], "#".join(keys[1]) if len(keys) > 2 else None)
 
     def freeze(self, project: str, subject: str, generation: int, case_id: str) -> VaultItem:

@@ -152,8 +152,9 @@ class WrapPage(NamedTuple):
 
 
 class WrapPages(Protocol):
-    """What the operators' jobs need of a store beside `WrapStore`: to walk over all of it. No function has it."""
+    """What the turn of an epoch needs of a store beside `WrapStore`: to walk over all of it. Of the functions, one has
+    it: the one that moves wraps to another KMS key and can open none."""
 
-    def page(self, after: str | None = None) -> WrapPage:
-        """Some items behind the cursor `after`, in no particular order."""
+    def page(self, after: str | None = None, segment: tuple[int, int] = (0, 1)) -> WrapPage:
+        """Some items behind the cursor `after`, in no particular order; `segment`: (its number, of how many)."""
         ...

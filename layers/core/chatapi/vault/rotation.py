@@ -18,8 +18,8 @@ from typing import NamedTuple, Protocol
 from chatapi.clock import Clock
 from chatapi.vault import lifecycle
 from chatapi.vault.errors import Conflict, InvalidCiphertext, KeyUnavailable
-from chatapi.vault.keyring import key_context
 from chatapi.vault.ports import KeyService, Rewrapper, State, VaultItem, WrapPages, WrapStore
+from chatapi.vault.subjects import key_context
 
 _RACES = 4
 
@@ -73,13 +73,16 @@ class Stuck(NamedTuple):
 
     `unanswered`: its KMS key refuses or does not answer. `damaged`: the wrap is not what its key made for this subject.
     `unreadable`: not an item of the Vault's making, whose generation nobody knows: 0. `contended`: somebody else wrote
-    it each time.
+    it each time. `key_arn` is the KMS key that it is under ("" where unreadable), `tenant_key` whether a tenant brought
+    that one.
     """
 
     project: str
     subject: str
     generation: int
     why: str
+    key_arn: str = ""
+    tenant_key: bool = False
 
 
 FAILURES = ("contended", "damaged", "unanswered", "unreadable")
@@ -97,12 +100,17 @@ class Progress:
     cursor: str | None = None
     done: bool = False
 
-    def add(self, outcome: str, project: str, subject: str, generation: int) -> None:
+    def add(self, outcome: str, item: VaultItem) -> None:
         """Count an item; one that is stuck is named."""
+        self.count(outcome)
+        if outcome in FAILURES:
+            stuck = Stuck(item.project, item.subject, item.generation, outcome, item.key_arn, item.tenant_key)
+            self.stuck.append(stuck)
+
+    def count(self, outcome: str) -> None:
+        """Count an item that is not named."""
         self.seen += 1
         self.outcomes[outcome] += 1
-        if outcome in FAILURES:
-            self.stuck.append(Stuck(project, subject, generation, outcome))
 
 
 def rewrap(
@@ -114,24 +122,25 @@ def rewrap(
     sleep: Callable[[float], None],
     per_second: float = 100,
     after: str | None = None,
+    segment: tuple[int, int] = (0, 1),
     dry_run: bool = False,
 ) -> Iterator[Progress]:
     """Move every item to the key that `target` names for its project; progress after each page.
 
     At most `per_second` items are moved (KMS and its quota are shared with the chats). An item that fails, since its
     key does not answer for instance, is counted, named (`Progress.stuck`) and left as it is; the others are moved. A
-    dry run only counts, so it sees no damage that shows when a wrap is opened.
+    dry run only counts, so it sees no damage that shows when a wrap is opened. `segment`: see `WrapPages`.
     """
     progress = Progress(cursor=after)
     started, moved = clock.monotonic(), 0
     while not progress.done:
-        items, unreadable, cursor = wraps.page(progress.cursor)
-        progress.stuck = []
-        for project, subject in unreadable:
-            progress.add("unreadable", project, subject, 0)
+        items, unreadable, cursor = wraps.page(progress.cursor, segment)
+        progress.stuck = [Stuck(project, subject, 0, "unreadable") for project, subject in unreadable]
+        for _ in unreadable:
+            progress.count("unreadable")
         for item in items:
             outcome = _outcome(wraps, keys, item, target(item.project), dry_run=dry_run)
-            progress.add(outcome, item.project, item.subject, item.generation)
+            progress.add(outcome, item)
             moved += outcome == "moved"
             if outcome == "moved" and not dry_run:
                 sleep(max(0.0, moved / per_second - (clock.monotonic() - started)))

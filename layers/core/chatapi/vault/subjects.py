@@ -1,4 +1,5 @@
-"""Subject ids: opaque, stable inside one project, unlinkable across projects and without the pepper."""
+"""Subject ids: opaque, stable inside one project, unlinkable across projects and without the pepper; and the context
+that a subject's key is bound to."""
 
 from __future__ import annotations
 
@@ -28,3 +29,8 @@ def subject_id(pepper: bytes, kind: Kind, value: str) -> str:
     """
     digest = hmac.digest(pepper, lp(kind, value), "sha256")[:20]
     return "sub_" + base64.b32encode(digest).decode().lower()
+
+
+def key_context(project: str, subject: str, generation: int) -> dict[str, str]:
+    """The encryption context of a subject key: opaque ids only, since CloudTrail shows it in clear."""
+    return {"tenant": project, "subject": subject, "generation": str(generation), "purpose": "subject-key"}
