@@ -42,6 +42,33 @@ def opened(stack: RunningStack, subject: str, item: dict[str, Any]) -> bytes:
     return plain
 
 
+def test_a_wrap_that_does_not_move_stops_the_turn_and_the_old_epoch_stays(
+    stack: RunningStack, person: Callable[[str], Person]
+) -> None:
+    # given an item that is not of the Vault's making: it could be under any key
+    one, dynamo = person("epoch-stuck"), stack.aws("dynamodb")
+    chat = one.chats("hello")
+    old = one.operator("vault", "status", "--json")["current_epoch"]
+    planted = {"pk": {"S": "v#prj#sub_planted"}}
+    dynamo.put_item(TableName=stack.info.outputs["VaultTable"], Item=planted)
+    try:
+        # when the machine runs
+        execution, history = turned(stack)
+    finally:
+        dynamo.delete_item(TableName=stack.info.outputs["VaultTable"], Key=planted)
+    # then it fails, which is an alarm; the log names the item, the history does not; and nothing was ended
+    assert (execution["status"], execution["error"]) == ("FAILED", "EpochStuck"), history[-3000:]
+    assert "planted" not in history
+    status = one.operator("vault", "status", "--json")
+    assert status["epochs"][old] == "Enabled"
+    assert one.get(f"/chat/completions/{chat}").status_code == 200
+    group = f"/aws/lambda/{stack.info.stack_name}-epoch-move"
+    pages = stack.aws("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    (line, *_) = [e["message"] for page in pages for e in page["events"] if '"wrap_stuck"' in e["message"]]
+    said = json.loads(line)
+    assert (said["subject"], said["outcome"], said["level"]) == ("sub_planted", "unreadable", "error")
+
+
 def test_the_schedules_turn_moves_every_wrap_and_ends_the_old_epoch(
     stack: RunningStack, person: Callable[[str], Person]
 ) -> None:
@@ -76,35 +103,3 @@ def test_the_schedules_turn_moves_every_wrap_and_ends_the_old_epoch(
     assert "sub_" not in history
     assert stack.info.project_id not in history
     assert json.loads(execution["output"])["ended"] >= 1
-
-
-def test_a_wrap_that_does_not_move_stops_the_turn_and_the_old_epoch_stays(
-    stack: RunningStack, person: Callable[[str], Person]
-) -> None:
-    # given an item that is not of the Vault's making: it could be under any key
-    one, dynamo = person("epoch-stuck"), stack.aws("dynamodb")
-    chat = one.chats("hello")
-    old = one.operator("vault", "status", "--json")["current_epoch"]
-    planted = {"pk": {"S": "v#prj#sub_planted"}}
-    dynamo.put_item(TableName=stack.info.outputs["VaultTable"], Item=planted)
-    try:
-        # when the machine runs
-        execution, history = turned(stack)
-    finally:
-        dynamo.delete_item(TableName=stack.info.outputs["VaultTable"], Key=planted)
-    # then it fails, which is an alarm; the log names the item, the history does not; and nothing was ended
-    assert (execution["status"], execution["error"]) == ("FAILED", "EpochStuck"), history[-3000:]
-    assert "planted" not in history
-    status = one.operator("vault", "status", "--json")
-    assert status["epochs"][old] == "Enabled"
-    assert one.get(f"/chat/completions/{chat}").status_code == 200
-    group = f"/aws/lambda/{stack.info.stack_name}-epoch-move"
-    pages = stack.aws("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
-    (line, *_) = [e["message"] for page in pages for e in page["events"] if '"wrap_stuck"' in e["message"]]
-    said = json.loads(line)
-    assert (said["subject"], said["outcome"], said["level"]) == ("sub_planted", "unreadable", "error")
-    # and once it is put right, another turn goes on with the epoch that this one began
-    assert turned(stack)[0]["status"] == "SUCCEEDED"
-    after = one.operator("vault", "status", "--json")
-    assert after["epochs"][old] == "PendingDeletion"
-    assert one.get(f"/chat/completions/{chat}").status_code == 200
