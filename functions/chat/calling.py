@@ -12,9 +12,13 @@ from chat.caches import salted
 from chat.capabilities import chosen
 from chat.custom_tools import as_function, as_functions, name_of
 from chat.providers.base import Call
+from chat.thoughts import thinking
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chat.models import Model
+    from chat.thoughts import Thoughts
     from chat.wire import ChatRequest
 
 _PASSED_ON = (
@@ -36,8 +40,10 @@ _WITHOUT_EFFECT: tuple[Any, ...] = (None, False, 0, {}, "none", ["text"])
 """
 
 
-def call_of(request: ChatRequest, model: Model, *, user: str, cache_key: str) -> Call:
-    """The call. `user` and `cache_key` are pseudonyms."""
+def call_of(
+    request: ChatRequest, model: Model, *, user: str, cache_key: str, thoughts: Callable[[], Thoughts] | None = None
+) -> Call:
+    """The call. `user` and `cache_key` are pseudonyms; `thoughts` opens those of this model, where it takes any."""
     stop = request.stop or ()
     tools, choice = _tools(request)
     extra = {**model.extra, **{k: v for k in _PASSED_ON if (v := getattr(request, k)) not in _WITHOUT_EFFECT}}
@@ -49,7 +55,7 @@ def call_of(request: ChatRequest, model: Model, *, user: str, cache_key: str) ->
         extra["service_tier"] = request.service_tier
     if tools and request.parallel_tool_calls is not None and "parallel_tool_calls" in model.capabilities:
         extra["parallel_tool_calls"] = request.parallel_tool_calls
-    messages = tuple(as_functions(message) for message in request.messages)
+    messages = thinking([as_functions(message) for message in request.messages], thoughts)
     return Call(
         model=model.upstream,
         messages=salted(messages, cache_key) if model.cache == "salt" else messages,

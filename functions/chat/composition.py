@@ -76,7 +76,7 @@ def compose() -> Services:
     def subject_of(project: str, kind: Kind, value: str) -> str:
         if kind == "owner" and value == project:
             return owner_of(project)
-        return subject_id(pepper_of(project), kind if kind in ("owner", "cache") else "user", value)
+        return subject_id(pepper_of(project), kind if kind in ("owner", "cache", "thoughts") else "user", value)
 
     def tags(project: str, metadata: Mapping[str, str]) -> frozenset[bytes]:
         if not metadata:

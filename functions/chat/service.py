@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chat import answers, capabilities, receipts, sse
@@ -21,6 +22,7 @@ from chat.redaction import guarded
 from chat.replays import Claim
 from chat.started import Answer, Keep, Started, kept
 from chat.stored import Tags, packed
+from chat.thoughts import Sealing, Thoughts
 from chat.wire import ChatRequest
 from chatapi.catalogue import expiry
 from chatapi.clock import Clock
@@ -167,7 +169,7 @@ class Chat:
         asked = asked._replace(model=model)
         if request.choices > 1:
             stream = Choices(stream, lambda: self._stream(asked), request.choices)
-        stream = guard.restoring(stream) if guard else stream
+        stream = guard.restoring(stream) if guard else self._sealing(stream, kind, caller.project, model)
 
         def said() -> list[dict[str, Any]] | None:
             answered = [each.message() for each in generation.transcripts] if generation.whole else None
@@ -239,10 +241,19 @@ class Chat:
             return self._providers(asked.model).embed(request.call(asked.model, asked.subject), timeout=remaining)
         cached = asked.model.cache != "off"
         cache_key = self._subject_of(project, "cache", request.prompt_cache_key or "") if cached else ""
-        call = call_of(request, asked.model, user=asked.subject, cache_key=cache_key)
+        thoughts = partial(self._thoughts, project, asked.model) if asked.model.provider == "bedrock" else None
+        call = call_of(request, asked.model, user=asked.subject, cache_key=cache_key, thoughts=thoughts)
         stream = self._providers(asked.model).open(call, timeout=remaining)
         custom = {name_of(tool) for tool in request.tools or () if tool["type"] == "custom"}
         return CustomCalls(stream, custom) if custom else stream
+
+    def _sealing(self, stream: Stream, kind: str, project: str, model: Model) -> Stream:
+        """Completions have no field for what a model thought, and only Converse signs any."""
+        carries = kind == "response" and model.provider == "bedrock"
+        return Sealing(stream, self._thoughts(project, model)) if carries else stream
+
+    def _thoughts(self, project: str, model: Model) -> Thoughts:
+        return Thoughts(self._subject_of(project, "thoughts", ""), model.upstream)
 
     def _keep(self, at: Started, head: dict[str, Any], request: ChatRequest, caller: Verdict) -> None:
         assert at.handle

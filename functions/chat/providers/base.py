@@ -47,6 +47,22 @@ class Reasoning:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """The end of a thought that its provider signed: the signature of the :class:`Reasoning` before it, if any was
+    told; or, ``redacted``, a thought that the provider encrypted instead, in base64."""
+
+    value: str = field(repr=False)
+    redacted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The same as the caller carries it to the next turn (chat/thoughts.py; no adapter sends it)."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What follows belongs to this answer of a request for several (``n``); never sent for the first one, 0."""
 
@@ -116,7 +132,19 @@ class Vectors:
 
 
 Event: TypeAlias = (
-    Text | Refusal | Reasoning | ToolStart | ToolArguments | Choice | Served | Idle | Vectors | Finish | Usage
+    Text
+    | Refusal
+    | Reasoning
+    | Signed
+    | Sealed
+    | ToolStart
+    | ToolArguments
+    | Choice
+    | Served
+    | Idle
+    | Vectors
+    | Finish
+    | Usage
 )
 
 

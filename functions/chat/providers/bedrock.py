@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from chat.providers.base import (
     ProviderUnavailable,
     Reasoning,
     Rejection,
+    Signed,
     Stream,
     Text,
     ToolArguments,
@@ -157,6 +159,8 @@ class _Translator:
 
     def __init__(self) -> None:
         self._tools: dict[int, int] = {}  # content block to tool call: blocks of text count too, tool calls do not
+        self._signature = ""
+        self._redacted = b""
 
     def events(self, message: Message) -> Iterator[Event]:
         if message.headers.get(":message-type") != "event":
@@ -168,18 +172,32 @@ class _Translator:
                 if delta.get("text"):
                     yield Text(delta["text"])
                 elif delta.get("reasoningContent"):
-                    if delta["reasoningContent"].get("text"):
-                        yield Reasoning(delta["reasoningContent"]["text"])
+                    thought = delta["reasoningContent"]
+                    if thought.get("text"):
+                        yield Reasoning(thought["text"])
+                    self._signature += thought.get("signature", "")
+                    self._redacted += base64.b64decode(thought.get("redactedContent", ""))
                 elif delta.get("toolUse", {}).get("input"):
                     yield ToolArguments(self._tools[data["contentBlockIndex"]], delta["toolUse"]["input"])
             case "contentBlockStart" if "toolUse" in data.get("start", {}):
                 tool = data["start"]["toolUse"]
                 index = self._tools[data["contentBlockIndex"]] = len(self._tools)
                 yield ToolStart(index, tool["toolUseId"], tool["name"])
+            case "contentBlockStop":
+                yield from self._signed()
             case "messageStop":
+                yield from self._signed()
                 yield Finish(_FINISH.get(data["stopReason"], "stop"))
             case "metadata":
                 yield _usage(data["usage"])
+
+    def _signed(self) -> Iterator[Event]:
+        """What was signed or encrypted of the block that ends; the signature of a thought may be all that is told."""
+        if self._signature:
+            yield Signed(self._signature)
+        if self._redacted:
+            yield Signed(base64.b64encode(self._redacted).decode(), redacted=True)
+        self._signature, self._redacted = "", b""
 
 
 def _usage(usage: dict[str, Any]) -> Usage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from chat.providers.base import Call, ProviderRejected, Rejection
@@ -26,7 +27,8 @@ _DOCUMENT_TYPES = {
 def to_converse(call: Call) -> dict[str, Any]:
     """The body of a ConverseStream request.
 
-    What Converse has no word for is left out: ``seed``, ``user`` and ``extra``. It has none for ``tool_choice: "none"``
+    What Converse has no word for is left out: ``seed`` and ``user``. ``extra`` is the model's own affair
+    (`additionalModelRequestFields`). It has none for ``tool_choice: "none"``
     either, and demands that tools be offered where the history calls them: there calls become text, and none is none.
     Raises :class:`ProviderRejected` (bad_request) for content that cannot be carried over.
     """
@@ -70,6 +72,8 @@ def _convert(call: Call) -> dict[str, Any]:
         body["toolConfig"] = _tool_config(call.tools, call.tool_choice)
     if call.guardrail:
         body["guardrailConfig"] = call.guardrail.converse()
+    if call.extra:
+        body["additionalModelRequestFields"] = call.extra
     output = _output_config(call.response_format)
     if output:
         body["outputConfig"] = output
@@ -113,7 +117,10 @@ def _blocks(message: dict[str, Any], *, tools_as_text: bool) -> list[dict[str, A
         if tools_as_text:
             return blocks
         return [{"toolResult": {"toolUseId": message["tool_call_id"], "content": blocks or [{"text": "(empty)"}]}}]
-    for call in message.get("tool_calls") or ():
+    thoughts = message.get("reasoning", ())
+    blocks = [*_thoughts(thoughts, 0), *blocks]
+    for number, call in enumerate(message.get("tool_calls") or (), 1):
+        blocks += _thoughts(thoughts, number)
         function = call["function"]
         if tools_as_text:
             blocks.append({"text": f"{function['name']}({function['arguments']})"})
@@ -123,6 +130,12 @@ def _blocks(message: dict[str, Any], *, tools_as_text: bool) -> list[dict[str, A
             raise ValueError
         blocks.append({"toolUse": {"toolUseId": call["id"], "name": function["name"], "input": arguments}})
     return blocks
+
+
+def _thoughts(thoughts: Iterable[tuple[int, dict[str, Any]]], at: int) -> list[dict[str, Any]]:
+    """Those that stand there: 0 is the beginning of the turn, N before its Nth call. One that nothing followed is left
+    out, since no turn may end in it."""
+    return [{"reasoningContent": block} for where, block in thoughts if where == at]
 
 
 def _content(content: str | list[dict[str, Any]] | None) -> list[dict[str, Any]]:

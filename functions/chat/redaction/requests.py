@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chat.redaction.detect import TooManyValues
+from chat.thoughts import THOUGHTS
 from chat.wire import ChatRequest
 from chatapi.errors import ApiError, BadRequest, RedactionFailed
 from chatapi.logs import log_error
@@ -173,6 +174,8 @@ class Walk(NamedTuple):
 def _message(walk: Walk, message: Any, at: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in message.items():
+        if name == THOUGHTS:
+            continue  # nobody can look for values in what is signed or encrypted
         if value is None or name == "role":
             out[name] = value
         elif name == "content":

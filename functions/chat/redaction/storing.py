@@ -37,6 +37,8 @@ def stored_form(value: T, walk: Walk) -> T:
             return walk.value(inner)
         if name == "arguments" and isinstance(inner, str):
             return walk.json(inner)
+        if name == "encrypted_content":
+            return None  # it was sealed before anything was redacted
         if name == "file_data" and isinstance(inner, str):
             return walk.file(inner, "input")
         kept = name == "metadata" or (name in _NOT_TEXT and isinstance(inner, str))

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from chat.providers.base import Event, FinishReason, Reasoning, Refusal, Text, ToolArguments, ToolStart
+from chat.providers.base import Event, FinishReason, Reasoning, Refusal, Sealed, Text, ToolArguments, ToolStart
 from chat.responses.translate import Item, item_id
 from chat.sse import compact
 from chatapi.errors import ApiError
@@ -65,17 +65,22 @@ class Answering:
                 return self._say("refusal", text)
             case Reasoning(text):
                 return self._say("reasoning_text", text)
+            case Sealed(token):
+                return self._seal(token)
             case ToolStart(index, call_id, name, custom):
                 end = self._message_done("completed")
                 self._calls[index] = len(self._items)
                 kind, given = ("custom_tool_call", "input") if custom else ("function_call", "arguments")
                 return end + self._open(kind, call_id=call_id, name=name, **{given: ""})
-            case ToolArguments(index, fragment):
-                at = self._calls[index]
-                self._pieces[at].append(fragment)
-                _, kind = _GIVEN[self._items[at]["type"]]
-                return self._event(f"{kind}.delta", **self._at(at), delta=fragment, **self._padding(len(fragment)))
-        return b""
+        return self._give(event) if isinstance(event, ToolArguments) else b""
+
+    def _give(self, event: ToolArguments) -> bytes:
+        """A piece of what a call is given."""
+        at = self._calls[event.index]
+        self._pieces[at].append(event.fragment)
+        _, kind = _GIVEN[self._items[at]["type"]]
+        padding = self._padding(len(event.fragment))
+        return self._event(f"{kind}.delta", **self._at(at), delta=event.fragment, **padding)
 
     def _say(self, kind: str, text: str, logprobs: Sequence[Mapping[str, Any]] = ()) -> bytes:
         """A piece of what answers (`output_text`), declines (`refusal`) or thinks (`reasoning_text`)."""
@@ -94,6 +99,18 @@ class Answering:
             frame += b',"obfuscation":' + compact(self._padding(len(text))["obfuscation"])
         self._sequence += 1
         return start + frame + b"}\n\n"
+
+    def _seal(self, token: str) -> bytes:
+        """The end of a thought that its provider signed; one that it tells nobody is an item without content."""
+        if self._message is not None and self._said == "reasoning_text":
+            self._items[self._message]["encrypted_content"] = token
+            return self._message_done("completed")
+        end = self._message_done("completed")
+        added = self._open("reasoning", summary=[], content=[], encrypted_content=None)
+        at = len(self._items) - 1
+        self._items[at].update(status="completed", encrypted_content=token)
+        self._unfinished.discard(at)
+        return end + added + self._event("response.output_item.done", output_index=at, item=self._items[at])
 
     def _padding(self, size: int) -> dict[str, str]:
         return {"obfuscation": random62(-size % _BLOCK)} if self._padded else {}

@@ -143,11 +143,13 @@ class ReasoningText(TypedDict):
 
 
 class Reasoning(TypedDict):
-    """What the model thought before it answered, as it was answered before. It goes back to no model."""
+    """What the model thought before it answered, as it was answered before. Of it `encrypted_content` alone goes back,
+    to the model that made it."""
 
     type: Literal["reasoning"]
     summary: NotRequired[Annotated[list[SummaryText], Field(fail_fast=True, max_length=4096)]]
     content: NotRequired[Annotated[list[ReasoningText], Field(fail_fast=True, max_length=4096)] | None]
+    encrypted_content: NotRequired[str | None]
 
 
 class ItemReference(TypedDict):

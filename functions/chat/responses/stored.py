@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from chat.providers.base import Event, FinishReason, Reasoning, Refusal, Text, ToolArguments, ToolStart
+from chat.providers.base import Event, FinishReason, Reasoning, Refusal, Sealed, Text, ToolArguments, ToolStart
 from chat.responses.conversations import PREFIX, Conversations, Shared, bounded
 from chat.responses.events import Answering
 from chat.responses.history import History
@@ -86,6 +86,8 @@ def replayed(response: dict[str, Any], after: int) -> Iterator[bytes]:
     for index, item in enumerate(response["output"]):
         if "content" in item:
             frames += [answering.add(_spoken(part)) for part in item["content"]]
+            if item.get("encrypted_content"):
+                frames.append(answering.add(Sealed(item["encrypted_content"])))
             continue
         custom = item["type"] == "custom_tool_call"
         frames.append(answering.add(ToolStart(index, item["call_id"], item["name"], custom)))

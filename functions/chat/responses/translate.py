@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from chat.custom_tools import name_of
 from chat.responses.wire import ResponseCreate
+from chat.thoughts import THOUGHTS
 from chat.wire import ChatRequest
 from chatapi.errors import ApiError, BadRequest
 
@@ -55,7 +57,12 @@ def full(item: Mapping[str, Any]) -> Item:
         return {"type": "custom_tool_call", **{name: item[name] for name in ("call_id", "name", "input")}}
     if item["type"] == "reasoning":
         told = {"summary": item.get("summary") or [], "content": item.get("content") or []}
-        return {"type": "reasoning", **told, "encrypted_content": None, "status": "completed"}
+        return {
+            "type": "reasoning",
+            **told,
+            "encrypted_content": item.get("encrypted_content"),
+            "status": "completed",
+        }
     output = item["output"]
     if not isinstance(output, str):
         output = [_part(part, "input_text") for part in output]
@@ -88,17 +95,22 @@ def _part(part: Mapping[str, Any], text: str) -> dict[str, Any]:
 
 def messages(instructions: str | None, items: Iterable[Item]) -> list[dict[str, Any]]:
     """The chat's messages. Calls that follow one another, and the text before them, are one turn of the assistant. What
-    a model thought is not in them: providers take no thoughts of another, and have none of their own to be told."""
+    its provider signed of a model's thoughts stands in the turn's `thoughts` (chat/thoughts.py), with its position: 0
+    at the beginning, N before the Nth call. No other thought is in them: no provider takes it."""
+    thoughts: list[str] = []
     out: list[dict[str, Any]] = [] if instructions is None else [{"role": "system", "content": instructions}]
     turn: dict[str, Any] | None = None
     for item in items:
         if item["type"] == "reasoning":
+            thoughts += [item["encrypted_content"]] if item.get("encrypted_content") else []
             continue
         if item["type"] in ("function_call", "custom_tool_call"):
+            at = 0 if turn is None else 1 + len(turn.get("tool_calls", ()))
             if turn is None:
                 turn = {"role": "assistant", "content": None}
                 out.append(turn)
             turn.setdefault("tool_calls", []).append(_call(item))
+            _think(turn, at, thoughts)
             continue
         turn = None
         if item["type"] in ("function_call_output", "custom_tool_call_output"):
@@ -107,7 +119,15 @@ def messages(instructions: str | None, items: Iterable[Item]) -> list[dict[str, 
             out.append({"role": item["role"], "content": _said(item["content"])})
             if item["role"] == "assistant":
                 turn = out[-1]
+                _think(turn, 0, thoughts)
+        thoughts.clear()
     return out
+
+
+def _think(turn: dict[str, Any], at: int, thoughts: list[str]) -> None:
+    if thoughts:
+        turn.setdefault(THOUGHTS, []).extend((at, each) for each in thoughts)
+        thoughts.clear()
 
 
 def _call(item: Item) -> dict[str, Any]:
@@ -143,9 +163,10 @@ def chat_request(request: ResponseCreate, items: Iterable[Item], *, store: bool)
     """The chat that answers the request. BadRequest, in the names of this surface, where no chat can be that."""
     effort = request.reasoning.effort if request.reasoning else None
     tools, choice = _tools(request)
+    told = messages(request.instructions, items)
     body = {
         "model": request.model,
-        "messages": messages(request.instructions, items),
+        "messages": told,
         "stream": request.stream,
         "max_completion_tokens": request.max_output_tokens,
         "temperature": request.temperature,
@@ -165,10 +186,14 @@ def chat_request(request: ResponseCreate, items: Iterable[Item], *, store: bool)
         "store": store,
         "data_handling": request.data_handling and request.data_handling.model_dump(exclude_none=True),
     }
-    try:
-        return ChatRequest.model_validate({name: value for name, value in body.items() if value is not None})
-    except ValidationError:
-        pass  # outside the handler: pydantic's error holds the input
+    made: ChatRequest | None = None
+    with suppress(ValidationError):  # the refusal is made outside: pydantic's error holds the input
+        made = ChatRequest.model_validate({name: value for name, value in body.items() if value is not None})
+    if made is not None:
+        for message, given in zip(cast(list[dict[str, Any]], made.messages), told, strict=True):
+            if THOUGHTS in given:  # no request of a chat may have it
+                message[THOUGHTS] = given[THOUGHTS]
+        return made
     raise BadRequest("The input cannot be put into messages for the model.", code="invalid_value", param="input")
 
 

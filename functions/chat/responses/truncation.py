@@ -25,7 +25,11 @@ def fitting(request: ResponseCreate, items: list[Item], size: int, window: int) 
     told = (request.instructions or "").encode(errors="replace")
     fixed = len(told) + sum(len(json.dumps(tool)) for tool in request.tools or ())
     room = (window - (request.max_output_tokens or DEFAULT_OUTPUT_TOKENS)) * _BYTES_A_TOKEN - fixed
-    weights = [len(json.dumps(messages(None, [item]), ensure_ascii=False).encode(errors="replace")) for item in items]
+    weights = [
+        len(json.dumps(messages(None, [item]), ensure_ascii=False).encode(errors="replace"))
+        + len(item.get("encrypted_content") or "")
+        for item in items
+    ]
     total = sum(weights)
     last_call = items[-1].get("call_id")
     dropped: set[int] = set()

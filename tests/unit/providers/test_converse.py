@@ -61,12 +61,13 @@ def test_instructions_go_apart_and_limits_are_renamed() -> None:
         stop=("END",),
         seed=4,
         user="pseudonym",
-        extra={"presence_penalty": 1},
+        extra={"reasoning_effort": "low"},
     )
     assert body == {
         "system": [{"text": "Be brief."}, {"text": "Be kind."}],
         "messages": [{"role": "user", "content": [{"text": "Hi"}]}],
         "inferenceConfig": {"maxTokens": 10, "temperature": 0.0, "topP": 0.5, "stopSequences": ["END"]},
+        "additionalModelRequestFields": {"reasoning_effort": "low"},
     }
 
 
