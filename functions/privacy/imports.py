@@ -10,7 +10,9 @@ from chatapi.clock import Clock
 from chatapi.ids import ALPHABET, base62, random62
 from privacy.requests import ImportRequest, Subject
 
-LINK_SECONDS = 900
+LINK_SECONDS = 600
+"""How long an archive may be put. It ends before the late scan of an erasure that began meanwhile (LateWriterSeconds of
+the template; a test keeps them apart), so no archive of before comes after it."""
 _KEY = re.compile(r"/import-imp_([0-9A-Za-z]{8})[0-9A-Za-z]{16}\.zip\Z")
 
 

@@ -33,6 +33,7 @@ def test_a_metric_counts_an_event_that_is_logged_and_has_an_alarm(name: str) -> 
 def test_the_events_that_matter_are_counted() -> None:
     counted = {f["Properties"]["MetricTransformations"][0]["MetricName"] for f in FILTERS.values()}
     assert counted >= {"authorizer_failed", "store_open", "settle_failed", "disclosure_failed", "case_overdue"}
+    assert counted >= {"pattern_failed", "sample_failed"}
     assert any(alarm["Properties"]["MetricName"] == "5XXError" for alarm in ALARMS.values())
 
 

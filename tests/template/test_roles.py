@@ -76,8 +76,9 @@ def test_the_authorizer_may_update_projects_and_read_two_secrets_and_nothing_els
     }
 
 
-def test_only_four_functions_may_send_mail_and_only_the_api_may_start_it() -> None:
+def test_only_five_functions_may_send_mail_and_only_the_api_may_start_it() -> None:
     assert {n for n, s in statements() if "ses:SendEmail" in s["Action"]} == {
+        "ChangesPolicy",
         "ClockPolicy",
         "IdentityPolicy",
         "LeaksPolicy",
@@ -176,9 +177,9 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("IdentityPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
         ("IdentityPolicy", "VaultTable"): {"GetItem"},
         ("IdentityPolicy", "RecordsTable"): {"GetItem", "Query"},
-        ("ClockPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "BatchWriteItem"},
+        ("ClockPolicy", "RequestsTable"): {"GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("CallbacksPolicy", "RequestsTable"): {"GetItem", "UpdateItem"},
-        ("ConsentPolicy", "RequestsTable"): {"GetItem", "UpdateItem", "BatchWriteItem"},
+        ("ConsentPolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem", "BatchWriteItem"},
         ("ConsentPolicy", "VaultTable"): {"GetItem"},
         ("ConsentPolicy", "RecordsTable"): {"Query", "BatchWriteItem"},
         ("MailPolicy", "RequestsTable"): {"GetItem", "PutItem", "UpdateItem"},

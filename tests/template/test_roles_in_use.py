@@ -7,9 +7,18 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from chatapi.catalogue import Catalogued
+from chatapi.store.consents import Consents
+from chatapi.store.holds import Holds
+from chatapi.store.marks import Marks
+from chatapi.store.webhooks import Webhooks
+from privacy.choosing.tasks import Ports as Choosing
+from privacy.choosing.tasks import run as follow
 from privacy.requests import Wish, complete
+from privacy.webhooks import Teller
 from tests.template.resources import statements
 from tests.unit.privacy.test_restoring import asked, copied, lived, put
+from tests.unit.privacy.test_webhooks import Hook
 from tests.unit.privacy.world import ALICE, BOB, PROJECT, Breaker, World
 
 # chatapi.store.dynamo, method by method; `fold` is a transaction of a delete and an update
@@ -107,9 +116,39 @@ def test_copies_changes_re_imports_and_erasures_ask_for_nothing_that_their_roles
     watching.role = POLICIES["change"]
     put(world, copy)
     assert world.change(asked(world))[-1] == "Done"
+    # and what follows a choice, whose withdrawal meets a hold of the other name
+    watching.role = "ConsentPolicy"
+    consents = Consents(Catalogued(watching.wrap(world.requests), "requests"))
+    requests, records = (
+        Catalogued(watching.wrap(table), name)
+        for table, name in ((world.requests, "requests"), (world.records, "records"))
+    )
+    teller = Teller(Webhooks(requests, lambda: b"w" * 86), Hook(200))
+    choosing = Choosing(
+        consents,
+        records,
+        Marks(requests, world.clock),
+        watching.wrap(world.wraps),
+        world.signer,
+        teller,
+        world.clock,
+        Holds(requests),
+    )
+    handle = world.kept.writer(PROJECT, ALICE)
+    watching.role = ""
+    world.kept.put(handle, "sample", [("smp_" + "0" * 24, b"{}")])
+    row = Consents(Catalogued(world.requests, "requests")).choose(
+        PROJECT, ALICE, "improvement", "granted", world.clock.now()
+    )
+    row = Consents(Catalogued(world.requests, "requests")).choose(
+        PROJECT, ALICE, "improvement", "withdrawn", world.clock.now()
+    )
+    watching.role = "ConsentPolicy"
+    for task in ("apply", "sign", "tell"):
+        follow(choosing, task, PROJECT, ALICE, "improvement", row["rev"])
     # then each did something with each store that is its own, and nothing that it may not
     missing = {place: used - granted()[place] for place, used in watching.used.items() if place[0]}
-    assert {role for role, _ in watching.used if role} == set(POLICIES.values())
+    assert {role for role, _ in watching.used if role} == {*POLICIES.values(), "ConsentPolicy"}
     assert {place: actions for place, actions in missing.items() if actions} == {}
     assert "BatchGetItem" in watching.used["ChangesPolicy", "RecordsTable"]
     assert "PutItem" in watching.used["ErasurePolicy", "RecordsTable"]  # what the hold keeps, sealed anew

@@ -9,6 +9,7 @@ from chatapi.clock import SystemClock
 from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.ledger import Ledger
+from chatapi.mail import SesMail
 from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.marks import Marks
@@ -49,4 +50,5 @@ def compose() -> Ports:
         exports=S3Objects(setting("EXPORTS_BUCKET")),
         tags=tags,
         teller=Teller(Webhooks(requests, lambda: secrets.get(setting("WEBHOOK_SECRET"))), outbound()),
+        mail=SesMail(AwsClient("email", region=here, timeout=5.0), setting("MAIL_FROM")),
     )

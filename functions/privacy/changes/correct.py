@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from chatapi.catalogue import read_policy
 from chatapi.errors import Conflict, NotFound, SubjectErased
 from chatapi.ids import token_of
 from chatapi.ledger import commit
@@ -153,13 +154,18 @@ def _item(ports: Ports, case: Case, item: str, conversation: str) -> Standing | 
 
 def _apply(ports: Ports, case: Case, place: Place, values: list[tuple[str, str]]) -> None:
     """All texts of one record. It may be gone by now: then there is nothing left that could be wrong."""
+    told = False
     for _ in range(_ROUNDS):
         found = find(ports, case, *place)
         if found is None:
             return
+        former = found.body["address"] if found.kind == CONTACT else None
         written = [write(found.body, path, value) for path, value in values]
         if not any(written):
             return
+        if former is not None and former != found.body["address"] and not told:
+            _tell_former(ports, former)  # before it is gone: rather twice, when this is tried again, than never
+            told = True
         with suppress(Stale):
             if found.kind == COMPLETION:
                 metadata = found.body["completion"].get("metadata") or {}
@@ -169,6 +175,14 @@ def _apply(ports: Ports, case: Case, place: Place, values: list[tuple[str, str]]
                 ports.kept.update(found.handle, found.record, _packed(found))
             return
     raise Conflict
+
+
+def _tell_former(ports: Ports, address: str) -> None:
+    """Tell the owner, where they were reached until now, that their address is replaced: somebody else may have asked.
+    The new one is not said. AwsError."""
+    texts = read_policy("rights")["contact_changed"]
+    if ports.mail is not None:
+        ports.mail.send(address, texts["subject"], texts["text"].format(**read_policy("rights")["controller"]))
 
 
 def _packed(found: Standing) -> bytes:

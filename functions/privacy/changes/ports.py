@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from chatapi.mail import Mail
 from chatapi.store.completions import Completions
 from chatapi.store.marks import Marks
 from chatapi.store.records import Records
@@ -24,6 +25,7 @@ class Ports(Work):
     exports: Objects
     tags: Tags
     teller: Teller | None = None
+    mail: Mail | None = None
 
     @property
     def kept(self) -> Records:

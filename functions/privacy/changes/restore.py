@@ -33,6 +33,8 @@ from privacy.requests import MOST_ARCHIVE_BYTES
 from privacy.tasks.ports import NotReady, SubjectBusy
 
 MOST_UNPACKED = 256 * 1024 * 1024
+_PAGE = 100
+"""Lines between two looks at whether processing was restricted."""
 _COPIES = ("access", "portability")
 Line = dict[str, Any]
 
@@ -103,15 +105,24 @@ class _Restoring:
 
     def run(self, archive: zipfile.ZipFile) -> Counter[str]:
         done: Counter[str] = Counter()
-        for kind, file, take in _FILES:
-            if file not in archive.namelist():
-                continue  # an export of before there was this kind
-            for line in _lines(archive, file):
-                if int(line["expires_at"]) <= self._now:
-                    done["expired"] += 1
-                else:
-                    done[kind if take(self, line) else "left_out"] += 1
+        files = [
+            (kind, file, take) for kind, file, take in _FILES if file in archive.namelist()
+        ]  # older ones lack some
+        lines = ((kind, take, line) for kind, file, take in files for line in _lines(archive, file))
+        for number, (kind, take, line) in enumerate(lines):
+            if number % _PAGE == 0 and self._restricted():
+                done["restricted"] += 1 + sum(1 for _ in lines)
+                break
+            if int(line["expires_at"]) <= self._now:
+                done["expired"] += 1
+            else:
+                done[kind if take(self, line) else "left_out"] += 1
         return done
+
+    def _restricted(self) -> bool:
+        """Whether processing was restricted by now (GDPR Art. 18): what is not read in yet is to be asked for again."""
+        item = self._ports.wraps.get(self._handle.project, self._handle.subject)
+        return item is not None and item.restricted is not None
 
     def _until(self, line: Line, created: float) -> int:
         """When a line's record ends: as it would have, or earlier where the ceiling is tighter."""

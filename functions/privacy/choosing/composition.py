@@ -8,6 +8,7 @@ from chatapi.environment import region, setting
 from chatapi.kms_signer import KmsSigner
 from chatapi.secrets import Secrets
 from chatapi.store.consents import Consents
+from chatapi.store.holds import Holds
 from chatapi.store.marks import Marks
 from chatapi.store.webhooks import Webhooks
 from chatapi.vault.dynamo import DynamoWraps
@@ -33,4 +34,5 @@ def compose() -> Ports:
         signer,
         Teller(webhooks, outbound()),
         clock,
+        Holds(requests),
     )

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from chatapi.certificates import Signer, seal_receipt
 from chatapi.clock import Clock
+from chatapi.store.aliases import aliases
 from chatapi.store.consents import WITHDRAWN, Consents
+from chatapi.store.holds import Holds
 from chatapi.store.items import Collision, Item, Key, Table, pages
 from chatapi.store.keys import record_sk, subject_pk
 from chatapi.store.marks import Marks
@@ -36,15 +38,21 @@ class Ports:
     signer: Signer
     teller: Teller
     clock: Clock
+    holds: Holds
 
 
 def apply(ports: Ports, row: Item, revision: int) -> Result:
     """A withdrawal of improvement takes the samples with it (GDPR Art. 17(1)(b)), also where consent was given anew
-    since: that does not reach back. Marks keep them out of restored backups."""
+    since: that does not reach back. Marks keep them out of restored backups. What a legal hold names stays (Art.
+    17(3)), used by nobody, until its own term."""
     withdrawn = any(event["rev"] == revision and event["state"] == WITHDRAWN for event in row["events"])
     if not withdrawn or row["sk"] != "improvement":
         return {}
     _, project, subject = row["pk"].split("#")
+    names = (subject, *sorted(aliases(ports.records, project, subject)))
+    held = [hold for name in names for hold in ports.holds.in_force(project, name, ports.clock.now())]
+    if any("sample" in hold["kinds"] for hold in held):
+        return {}
     item = ports.wraps.get(project, subject)
     for generation in range(1, item.generation + 1 if item else 1):
         pk = subject_pk(project, subject, generation)

@@ -12,6 +12,8 @@ import privacy.choosing.handler
 from chatapi.catalogue import Catalogued
 from chatapi.certificates import MemorySigner, canonical, seal_receipt, verify, verify_receipt
 from chatapi.store.consents import Consents
+from chatapi.store.days import Days
+from chatapi.store.holds import Holds
 from chatapi.store.items import Collision, Item
 from chatapi.store.marks import Marks
 from chatapi.store.webhooks import Webhooks
@@ -42,7 +44,7 @@ class Chosen(World):
         teller = Teller(self.webhooks, self.hook)
         kept = Catalogued(self.records, "records")
         self.choosing = Ports(
-            self.consents, kept, Marks(table, self.clock), self.wraps, self.signer, teller, self.clock
+            self.consents, kept, Marks(table, self.clock), self.wraps, self.signer, teller, self.clock, Holds(table)
         )
 
     def choose(self, state: str = "withdrawn", purpose: str = "analytics") -> Item:
@@ -235,3 +237,25 @@ def test_a_failure_says_nothing_of_the_person(
     with pytest.raises(TaskFailed) as caught:
         handler({**event, "request": "con_x.1"}, None)
     assert not canary.found_in((capsys.readouterr().out + repr(caught.value)).encode())
+
+
+@pytest.mark.parametrize("whose", ["own", "of another name", "ended", "of other kinds"])
+def test_a_hold_that_names_samples_keeps_them_from_a_withdrawal(whose: str) -> None:
+    # given a sample, and a hold
+    world = Chosen()
+    world.choose("granted", "improvement")
+    world.sample(ALICE)
+    if whose == "of another name":
+        Days(Catalogued(world.records, "records"), world.clock).alias(PROJECT, ALICE, BOB)
+    kinds = ["conversation"] if whose == "of other kinds" else ["sample"]
+    held = BOB if whose == "of another name" else ALICE
+    holds = Holds(Catalogued(world.requests, "requests"))
+    holds.add(PROJECT, held, kinds, "a court order", "dpo", days=1, now=world.clock.now())
+    if whose == "ended":
+        world.clock.advance(2 * 86_400)
+    # when the person withdraws
+    world.choose("withdrawn", "improvement")
+    world.follow(2, "improvement")
+    # then what is held stays, and their choice stands all the same
+    assert world.samples(ALICE) == (1 if whose in ("own", "of another name") else 0)
+    assert world.consents.granted(PROJECT, ALICE, world.clock.now()) == frozenset()

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from chatapi.catalogue import Catalogued
+from chatapi.aws.errors import AwsUnavailable
+from chatapi.catalogue import Catalogued, read_policy
 from chatapi.clock import FixedClock
 from chatapi.errors import NotFound
 from chatapi.ids import Family, completion_id
@@ -240,3 +241,39 @@ def test_the_same_asked_twice_is_one_case_and_something_else_another() -> None:
     first, again = asked(world, change(name), number=1), asked(world, change(name), number=2)
     other = asked(world, change(name, value="else"), number=3)
     assert (first.id == again.id, first.id == other.id) == (True, False)
+
+
+def test_the_former_address_is_told_that_it_is_replaced_and_not_by_which() -> None:
+    # given an owner who is reached at an address
+    world = World()
+    world.kept.put(world.kept.writer(PROJECT, ALICE), "contact", [("contact", b"old@example.com")])
+    # when it is corrected
+    world.change(asked(world, change("contact", "/address", "new@example.com")))
+    # then the old address is told how to object, once, and not who has it now
+    (sent,) = world.mail.sent
+    assert sent.to == "old@example.com"
+    assert read_policy("rights")["controller"]["officer"] in sent.text
+    assert "new@" not in sent.subject + sent.text
+    # and a correction of something else mails nobody, nor one that changes nothing
+    world.change(asked(world, change("contact", "/address", "new@example.com"), number=9))
+    assert len(world.mail.sent) == 1
+
+
+def test_a_mail_that_is_not_taken_stops_the_correction_and_the_next_try_sends_it() -> None:
+    world = World()
+    world.kept.put(world.kept.writer(PROJECT, ALICE), "contact", [("contact", b"old@example.com")])
+    case = asked(world, change("contact", "/address", "new@example.com"))
+    failures = [AwsUnavailable("Timeout")]
+    taken, send = world.mail, world.mail.send
+
+    def failing(*given: str) -> None:
+        if failures:
+            raise failures.pop()
+        send(*given)
+
+    world.mail.send = failing  # type: ignore[method-assign]
+    assert world.change(case)[-1] == "Failed"
+    assert world.kept.find(PROJECT, "contact", "contact")[1].body == b"old@example.com"
+    assert world.change(case)[-1] == "Done"
+    assert world.kept.find(PROJECT, "contact", "contact")[1].body == b"new@example.com"
+    assert [sent.to for sent in taken.sent] == ["old@example.com"]

@@ -15,10 +15,12 @@ from chatapi.errors import BadRequest, ProcessingRestricted, RetentionNotPermitt
 from chatapi.ids import Family, completion_id
 from chatapi.store.cases import Case
 from privacy.asking import Terms
+from privacy.changes import restore as restoring
 from privacy.exports.archive import Archive
-from privacy.imports import Imports, archive_key, begun_at
+from privacy.imports import LINK_SECONDS, Imports, archive_key, begun_at
 from privacy.objects import MemoryUploads
 from privacy.requests import ImportRequest, Subject, Wish, complete
+from tests.support.transformed import source
 from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
 
 NAME, DAY = "imp_" + "0" * 8 + "a" * 16, 86_400
@@ -295,3 +297,44 @@ def test_another_persons_copy_and_one_that_is_not_there_are_refused() -> None:
         asked(world)
     assert missing.value.code == "archive_not_found"
     assert seal({"request": "x"}, world.signer, MANIFEST)  # a manifest alone is no archive
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_restriction_that_comes_while_it_is_read_in_stops_it_at_its_next_page(
+    monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    # given a copy of four records, which is read in two at a time
+    world = World()
+    lived(world)
+    copy = copied(world)
+    assert world.erase(world.case())[-1] == "Erased"
+    put(world, copy)
+    case = asked(world)
+    monkeypatch.setattr(restoring, "_PAGE", 2)
+    looked = iter(range(100))
+    monkeypatch.setattr(restoring._Restoring, "_restricted", lambda _: next(looked) >= after)
+    # when processing is restricted before it, or after its first page
+    assert world.change(case)[-1] == "Done"
+    # then no more than the page that was begun stands, and the receipt says what was not read in
+    imported = world.again(case).get("imported")
+    assert (sum(n for kind, n in imported.items() if kind != "restricted"), imported["restricted"]) == (
+        2 * after,
+        4 - 2 * after,
+    )
+
+
+def test_a_restriction_is_read_from_the_vault_anew() -> None:
+    world = World()
+    lived(world)
+    copy = copied(world)
+    put(world, copy)
+    case = asked(world)
+    restriction = world.cases.create(PROJECT, f"dsr_{9:024d}", "restriction", ALICE, world.clock.now(), restricted=True)
+    assert world.change(restriction)[-1] == "Done"
+    assert world.change(case)[-1] == "Done"
+    assert world.again(case).get("imported") == {"restricted": 4}
+
+
+def test_a_link_ends_before_the_late_scan_of_an_erasure_that_began_meanwhile() -> None:
+    assert LINK_SECONDS <= 600
+    assert source()["Parameters"]["LateWriterSeconds"]["Default"] > LINK_SECONDS + 300

@@ -11,6 +11,7 @@ from chatapi.certificates import MemorySigner, verify
 from chatapi.clock import FixedClock
 from chatapi.ids import completion_id
 from chatapi.ledger import CHAIN, Ledger
+from chatapi.mail import MemoryMail
 from chatapi.store.cases import Case, Cases
 from chatapi.store.completions import Completions
 from chatapi.store.consents import Consents
@@ -102,6 +103,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock = FixedClock()
+        self.mail = MemoryMail()
         self.breaker = Breaker()
         self.requests = MemoryTable(now=self.clock.now)
         self.records = MemoryTable(now=self.clock.now)
@@ -208,6 +210,7 @@ class World:
             exports=wrap(self.exports),
             tags=lambda project, metadata: tags_of(project.encode(), metadata) if metadata else frozenset(),
             teller=self.teller,
+            mail=self.mail,
         )
 
     def change(self, case: Case, **options: Any) -> list[str]:
