@@ -9,6 +9,9 @@ from chatapi.vault.epochs import Epochs
 from chatapi.warm import Warm
 from epochs.running import Result, guarded, quiet_seconds
 
+_YOUNG_SECONDS = 14 * 86400
+"""Less than a month, whatever the quiet days are: each month has its epoch."""
+
 
 class Ports(NamedTuple):
     """What the task works on. `young` seconds: a turn that starts again within goes on with the epoch it began."""
@@ -25,7 +28,7 @@ def _composed() -> Ports:
     from chatapi.environment import region, setting
 
     kms, quiet = AwsClient("kms", region=region(), timeout=10.0, attempts=4), quiet_seconds()
-    return Ports(Epochs(kms, setting("EPOCH_KEY"), SystemClock().now, quiet=quiet), 2 * quiet)
+    return Ports(Epochs(kms, setting("EPOCH_KEY"), SystemClock().now, quiet=quiet), min(2 * quiet, _YOUNG_SECONDS))
 
 
 def run(ports: Ports) -> Result:
