@@ -17,19 +17,24 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from chat.providers.guardrail import Guardrail
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A piece of the answer's text. ``logprobs``: its tokens in OpenAI's shape, where they were asked for."""
+class Text(NamedTuple):
+    """A piece of the answer's text. ``logprobs``: its tokens in OpenAI's shape, where they were asked for.
 
-    text: str = field(repr=False)
-    logprobs: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    Each token is one, and a named tuple is made in a third of the time that a frozen dataclass takes.
+    """
+
+    text: str
+    logprobs: tuple[dict[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return "Text()"
 
 
 @dataclass(frozen=True, slots=True)

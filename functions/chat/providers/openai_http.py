@@ -121,6 +121,7 @@ class OpenAIProvider:
 def _events(response: Response, deadline: float, read_timeout: float) -> Iterator[Event]:
     decoder = SseDecoder()
     translator = _Translator()
+    found: list[Event] = []  # in the chunk at hand; what stands in it before a fault was said all the same
     try:
         while True:
             yield from idle(response, deadline, read_timeout)
@@ -130,12 +131,15 @@ def _events(response: Response, deadline: float, read_timeout: float) -> Iterato
             for data in decoder.feed(chunk):
                 if data == b"[DONE]":
                     return
-                yield from translator.events(_chunk(data))
+                translator.read(_chunk(data), found)
+                yield from found
+                found.clear()
     except (TransportError, ValueError, TypeError, KeyError, AttributeError, IndexError):
         broken = True
     else:
         broken = False  # the end without [DONE]: whether it is one, the stream decides by its Finish
     if broken:
+        yield from found
         raise ProviderBroken  # outside the handler: the cause may quote content
 
 
@@ -181,17 +185,18 @@ class _Translator:
         self._served = False
         self._intervened = False
 
-    def events(self, chunk: dict[str, Any]) -> Iterator[Event]:
+    def read(self, chunk: dict[str, Any], events: list[Event]) -> None:
+        """Add the events of a chunk. No generator, which each token would have to make and end."""
         if chunk.get("error"):
             raise ValueError("an error event")
         if not self._served:
             self._served = True
             fingerprint, tier = chunk.get("system_fingerprint"), chunk.get("service_tier")
             if fingerprint or tier:
-                yield Served(_name(fingerprint), tier if tier in _TIERS else None)
+                events.append(Served(_name(fingerprint), tier if tier in _TIERS else None))
         if chunk.get("amazon-bedrock-guardrailAction") == "INTERVENED":
             self._intervened = True
-            yield Finish("content_filter")
+            events.append(Finish("content_filter"))
         for choice in chunk.get("choices") or ():
             if choice.get("index"):
                 continue
@@ -200,24 +205,26 @@ class _Translator:
             more = len(delta) > 1 or text is None  # nearly every chunk is a piece of content and nothing else
             thought = more and (delta.get("reasoning_content") or delta.get("reasoning"))  # DeepSeek's name, and vLLM's
             if isinstance(thought, str) and thought:  # a gateway may send an object, with a signature
-                yield Reasoning(thought)
+                events.append(Reasoning(thought))
             if text:
                 told = choice.get("logprobs")
-                yield Text(text, _logprobs(told)) if told else Text(text)
+                events.append(Text(text, _logprobs(told)) if told else Text(text))
             if more:
-                yield from self._beside(delta)
+                events += self._beside(delta)
             reason = choice.get("finish_reason")
             if reason:
-                yield Finish("content_filter" if self._intervened else _FINISH.get(reason, "stop"))
+                events.append(Finish("content_filter" if self._intervened else _FINISH.get(reason, "stop")))
         usage = chunk.get("usage")
         if usage:
             given, made = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
-            yield Usage(
-                int(usage["prompt_tokens"]),
-                int(usage["completion_tokens"]),
-                int(given.get("cached_tokens") or 0),
-                reasoning_tokens=int(made.get("reasoning_tokens") or 0),
-                cache_written_tokens=int(given.get("cache_write_tokens") or 0),
+            events.append(
+                Usage(
+                    int(usage["prompt_tokens"]),
+                    int(usage["completion_tokens"]),
+                    int(given.get("cached_tokens") or 0),
+                    reasoning_tokens=int(made.get("reasoning_tokens") or 0),
+                    cache_written_tokens=int(given.get("cache_write_tokens") or 0),
+                )
             )
 
     def _beside(self, delta: dict[str, Any]) -> Iterator[Event]:

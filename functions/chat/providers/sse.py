@@ -19,6 +19,11 @@ class SseDecoder:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that ``chunk`` completes, in order."""
+        if not self._rest and not self._data and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n"):
+            # Whole events of one line each, as nearly all chunks are made of: they need not be looked at by line.
+            events = chunk[6:-2].split(b"\n\ndata: ")
+            if chunk.count(b"\n") == 2 * len(events) and b"\r" not in chunk:
+                return events
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         events = []
         for line in lines:

@@ -44,9 +44,7 @@ def play(*events: Event | ProviderBroken) -> Iterator[Event]:
         yield event
 
 
-content = st.one_of(
-    st.builds(Text, st.text(min_size=1)), st.just(ToolStart(0, "c", "f")), st.just(ToolArguments(0, "{"))
-)
+content = st.one_of(st.text(min_size=1).map(Text), st.just(ToolStart(0, "c", "f")), st.just(ToolArguments(0, "{")))
 ending = st.one_of(st.builds(Finish, st.sampled_from(["stop", "length"])), st.builds(Usage, st.just(7), st.just(9)))
 
 
