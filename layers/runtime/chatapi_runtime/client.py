@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException, HTTPMessage
+
+from chatapi_runtime.connection import Connection, NotHttp
 
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
@@ -18,7 +18,7 @@ _STREAMING = {
     "Trailer": f"{ERROR_TYPE}, {ERROR_BODY}",
 }
 
-TransportError = (OSError, HTTPException)
+TransportError = (OSError, NotHttp)
 """What a lost connection to the Runtime API raises."""
 
 
@@ -31,11 +31,10 @@ class RuntimeClient:
     """One client per process; not thread safe, since Lambda hands a process one invocation at a time."""
 
     def __init__(self, address: str) -> None:
-        # No timeout: `next` is a long poll during which Lambda may freeze the process for hours.
-        self._connection: HTTPConnection = http.client.HTTPConnection(address)
+        self._connection = Connection(address)
 
-    def next_invocation(self) -> tuple[HTTPMessage, bytes]:
-        """Wait for the next event; returns its headers and JSON."""
+    def next_invocation(self) -> tuple[dict[str, str], bytes]:
+        """Wait for the next event; returns its headers, names in lower case, and JSON."""
         return self._get("/invocation/next")
 
     def wait_for_restore(self) -> None:
@@ -45,7 +44,7 @@ class RuntimeClient:
     def post_error(self, path: str, error_type: str, message: str) -> None:
         """Report a failure before any response; ``path`` is ``/init/error``, ``/restore/error`` or an invocation's."""
         headers = {"Content-Type": "application/vnd.aws.lambda.error+json", ERROR_TYPE: error_type}
-        self._connection.request("POST", _BASE + path, error_body(error_type, message), headers)
+        self._connection.request("POST", _BASE + path, headers, error_body(error_type, message))
         self._read_answer()
 
     def stream(
@@ -61,10 +60,7 @@ class RuntimeClient:
             The Runtime API is gone; the rest of ``body`` was not taken.
         """
         connection = self._connection
-        connection.putrequest("POST", f"{_BASE}/invocation/{request_id}/response")
-        for name, value in _STREAMING.items():
-            connection.putheader(name, value)
-        connection.endheaders()
+        connection.request("POST", f"{_BASE}/invocation/{request_id}/response", _STREAMING)
         connection.send(_chunk(prelude))
         trailers = b""
         while True:
@@ -84,7 +80,7 @@ class RuntimeClient:
         """Drop the connection; the next call opens another."""
         self._connection.close()
 
-    def _get(self, path: str) -> tuple[HTTPMessage, bytes]:
+    def _get(self, path: str) -> tuple[dict[str, str], bytes]:
         try:
             return self._exchange(path)
         except TransportError:
@@ -92,16 +88,15 @@ class RuntimeClient:
             self.close()
             return self._exchange(path)
 
-    def _exchange(self, path: str) -> tuple[HTTPMessage, bytes]:
-        self._connection.request("GET", _BASE + path)
+    def _exchange(self, path: str) -> tuple[dict[str, str], bytes]:
+        self._connection.request("GET", _BASE + path, {})
         return self._read_answer()
 
-    def _read_answer(self) -> tuple[HTTPMessage, bytes]:
-        response = self._connection.getresponse()
-        payload = response.read()
-        if response.status >= 300:
-            raise HTTPException(f"the Runtime API answered {response.status}")
-        return response.headers, payload
+    def _read_answer(self) -> tuple[dict[str, str], bytes]:
+        status, headers, payload = self._connection.answer()
+        if status >= 300:
+            raise NotHttp
+        return headers, payload
 
 
 def _chunk(data: bytes) -> bytes:

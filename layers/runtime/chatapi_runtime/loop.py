@@ -33,11 +33,11 @@ def main(environ: Mapping[str, str] = os.environ) -> NoReturn:
         except TransportError as error:
             _log("runtime_api_lost", error)
             sys.exit(1)
-        _set_trace_id(headers["Lambda-Runtime-Trace-Id"])
+        _set_trace_id(headers.get("lambda-runtime-trace-id"))
         context = Context(
-            aws_request_id=headers["Lambda-Runtime-Aws-Request-Id"],
-            deadline_ms=int(headers["Lambda-Runtime-Deadline-Ms"] or 0),
-            invoked_function_arn=headers["Lambda-Runtime-Invoked-Function-Arn"] or "",
+            aws_request_id=headers.get("lambda-runtime-aws-request-id", ""),
+            deadline_ms=int(headers.get("lambda-runtime-deadline-ms") or 0),
+            invoked_function_arn=headers.get("lambda-runtime-invoked-function-arn", ""),
         )
         try:
             _invoke(client, handler, event, context)
