@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from chat.accounting import Account
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
     from chat.responses.routes import Surface
 
 
-@dataclass(frozen=True)
-class Services:
+class Services(NamedTuple):
     """What the handler calls."""
 
     registry: Registry

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chat import receipts
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from chatapi.vault import SubjectHandle
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back: status, headers of this answer, and the body in pieces."""
 
     headers: dict[str, str]

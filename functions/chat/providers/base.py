@@ -14,9 +14,10 @@ Texts are fixed: an upstream's own message may quote the prompt. What holds cont
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from chat.providers.guardrail import Guardrail
@@ -113,8 +114,7 @@ class Finish:
     reason: FinishReason
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of the call; the last event. ``prompt_tokens`` include ``cached_tokens``, as OpenAI counts them. Estimated
     where the upstream does not say: a token for a piece of the answer, and for four characters of the prompt."""
 
@@ -153,8 +153,7 @@ Event: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One completion to ask for. ``messages``, ``tools`` and the rest have OpenAI's wire shape and are validated.
 
     ``model`` is the upstream's id, ``user`` a pseudonym (never what the caller sent), ``extra`` further accepted
@@ -163,20 +162,23 @@ class Call:
     """
 
     model: str
-    messages: tuple[dict[str, Any], ...] = field(repr=False)
+    messages: tuple[dict[str, Any], ...]
     max_tokens: int
     temperature: float | None = None
     top_p: float | None = None
-    stop: tuple[str, ...] = field(default=(), repr=False)
-    tools: tuple[dict[str, Any], ...] | None = field(default=None, repr=False)
-    tool_choice: str | dict[str, Any] | None = field(default=None, repr=False)
-    response_format: dict[str, Any] | None = field(default=None, repr=False)
+    stop: tuple[str, ...] = ()
+    tools: tuple[dict[str, Any], ...] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
     seed: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict, repr=False)
-    user: str | None = field(default=None, repr=False)
+    extra: Mapping[str, Any] = MappingProxyType({})
+    user: str | None = None
     guardrail: Guardrail | None = None
-    cache_key: str | None = field(default=None, repr=False)
+    cache_key: str | None = None
     cache_points: bool = False
+
+    def __repr__(self) -> str:
+        return f"Call(model={self.model!r})"
 
 
 @dataclass(frozen=True, slots=True)

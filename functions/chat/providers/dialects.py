@@ -7,11 +7,10 @@ tools/server/README.md. A field that a server might refuse, or has no use for, i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(NamedTuple):
     """What one kind of server is told beside the messages and the parameters that the model can take.
 
     `limit` is its name of the cap on the answer; `pseudonym` the fields that take the user's pseudonym; `store` whether

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chatapi.store.items import Change, Item, Key, Table
 
@@ -56,8 +56,7 @@ class Kind:
         return all(map(self.allows, fields - self.fields))
 
 
-@dataclass(frozen=True)
-class Catalogue:
+class Catalogue(NamedTuple):
     """The stores (name → CloudFormation resource) and the kinds."""
 
     stores: dict[str, str]

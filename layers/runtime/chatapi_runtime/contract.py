@@ -6,16 +6,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 PRELUDE_END = b"\0" * 8
 """Parts the JSON prelude from the body (AWS: "Response streaming for Lambda proxy integrations")."""
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """An HTTP response whose body is produced while it is sent.
 
     ``body`` yields ``bytes``; each item becomes one chunk on the wire. The loop always closes it, so a generator's
@@ -35,26 +33,45 @@ class Response:
         return _encode(head).encode() + PRELUDE_END
 
 
-def _env(name: str) -> Callable[[], str]:
-    return lambda: os.environ.get(name, "")
-
-
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """The invocation's context, named as in AWS's "Lambda context object in Python"."""
 
     aws_request_id: str
     deadline_ms: int
     invoked_function_arn: str
-    function_name: str = field(default_factory=_env("AWS_LAMBDA_FUNCTION_NAME"))
-    function_version: str = field(default_factory=_env("AWS_LAMBDA_FUNCTION_VERSION"))
-    memory_limit_in_mb: str = field(default_factory=_env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"))
-    log_group_name: str = field(default_factory=_env("AWS_LAMBDA_LOG_GROUP_NAME"))
-    log_stream_name: str = field(default_factory=_env("AWS_LAMBDA_LOG_STREAM_NAME"))
+
+    @property
+    def function_name(self) -> str:
+        """The function's name."""
+        return _env("AWS_LAMBDA_FUNCTION_NAME")
+
+    @property
+    def function_version(self) -> str:
+        """The version that was invoked."""
+        return _env("AWS_LAMBDA_FUNCTION_VERSION")
+
+    @property
+    def memory_limit_in_mb(self) -> str:
+        """What the function may use, in MB."""
+        return _env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+
+    @property
+    def log_group_name(self) -> str:
+        """Where its log lies."""
+        return _env("AWS_LAMBDA_LOG_GROUP_NAME")
+
+    @property
+    def log_stream_name(self) -> str:
+        """The part of it that is this sandbox's."""
+        return _env("AWS_LAMBDA_LOG_STREAM_NAME")
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends this invocation, never negative."""
         return max(0, self.deadline_ms - int(time.time() * 1000))
+
+
+def _env(name: str) -> str:
+    return os.environ.get(name, "")
 
 
 Handler: TypeAlias = Callable[[dict[str, Any], Context], Response]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 Item = dict[str, Any]
 Key = tuple[str, str | int | None]
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Page(NamedTuple):
@@ -31,19 +32,18 @@ class Collision(Exception):
         self.item = item
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One atomic update of an item.
 
     `put` sets, `default` sets what is absent, `add` adds numbers, `drop` removes attributes. `expect` are the values
     (or sets of values: any of them) that must stand before; None means absent.
     """
 
-    put: Mapping[str, Any] = field(default_factory=dict)
-    default: Mapping[str, Any] = field(default_factory=dict)
-    add: Mapping[str, int] = field(default_factory=dict)
+    put: Mapping[str, Any] = _NOTHING
+    default: Mapping[str, Any] = _NOTHING
+    add: Mapping[str, int] = _NOTHING
     drop: Sequence[str] = ()
-    expect: Mapping[str, Any] = field(default_factory=dict)
+    expect: Mapping[str, Any] = _NOTHING
 
 
 class Table(Protocol):
