@@ -117,12 +117,20 @@ _STORED += ("response_format",)
 _OF_OTHERS = frozenset({"Usage"})
 """Names that the document has by hand, for other routes."""
 
+_CUSTOM_DELTA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "input": {"type": "string"}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
+"""OpenAI sends it and its types for Node have it, those for Python do not (openai-python, issue 2530)."""
 OURS: dict[str, dict[str, Any]] = {
     "ChatCompletion": {"data_handling": _RECEIPT},
     "ChatCompletionChunk": {"data_handling": _RECEIPT},
     "CreateEmbeddingResponse": {"data_handling": _RECEIPT},
     "Response": {"data_handling": _RECEIPT},
     "Model": {"chatapi": {"$ref": REF + "ModelFacts"}},
+    "ChoiceDeltaToolCall": {"custom": _CUSTOM_DELTA},
 }
 """The documented fields that OpenAI's types do not have (docs/chat.md)."""
 
@@ -130,6 +138,7 @@ _NARROWER: dict[str, dict[str, Any]] = {
     "ChatCompletion": {"moderation": None, "metadata": None},
     "ChatCompletionChunk": {"moderation": None},
     "ChatCompletionMessage": {"annotations": _NONE},
+    "ChoiceDeltaToolCall": {"type": {"enum": ["function", "custom"]}},
     "Response": {
         "access_programs": _NULL,
         "background": {"const": False},
@@ -153,7 +162,7 @@ _OPTIONAL: dict[str, frozenset[str]] = {
     "ChatCompletionChunk": frozenset({"obfuscation", "usage"}),
     "ChatCompletionMessage": frozenset({"tool_calls"}),
     "ChoiceDelta": frozenset({"content", "refusal", "role", "tool_calls"}),
-    "ChoiceDeltaToolCall": frozenset({"id", "type"}),
+    "ChoiceDeltaToolCall": frozenset({"id", "type", "function"}),
     "ChoiceDeltaToolCallFunction": frozenset({"name"}),
     "ResponseFormatTextJSONSchemaConfig": frozenset({"description", "strict"}),
 }

@@ -57,8 +57,8 @@ def stream(generation: Generation, frames: sse.Frames, *, usage: bool, extra: di
                     yield frames.text(text, logprobs)
                 case ToolArguments(index, fragment):
                     yield frames.tool_arguments(index, fragment)
-                case ToolStart(index, call_id, name):
-                    yield frames.tool_start(index, call_id, name)
+                case ToolStart(index, call_id, name, custom):
+                    yield frames.tool_start(index, call_id, name, custom=custom)
                 case Refusal(text):
                     yield frames.refusal(text)
                 case Choice(index):
@@ -98,8 +98,10 @@ def restream(kept: dict[str, Any], *, usage: bool) -> Iterator[bytes]:
         if message["refusal"]:
             yield frames.refusal(message["refusal"])
         for index, call in enumerate(message.get("tool_calls", ())):
-            yield frames.tool_start(index, call["id"], call["function"]["name"])
-            yield frames.tool_arguments(index, call["function"]["arguments"])
+            custom = call["type"] == "custom"
+            called = call[call["type"]]
+            yield frames.tool_start(index, call["id"], called["name"], custom=custom)
+            yield frames.tool_arguments(index, called["input" if custom else "arguments"])
         yield frames.finish(choice["finish_reason"])
     if usage:
         yield frames.usage(kept["usage"])

@@ -57,18 +57,6 @@ def check(request: ChatRequest, can: frozenset[str]) -> None:
             raise unsupported(param) if capability else _offered_nowhere(param)
 
 
-def check_stream(request: ChatRequest) -> None:
-    """BadRequest for custom tools in a stream of chat completions: OpenAI's types have no event for their calls, so
-    clients could not read them. A response streams them."""
-    for index, tool in enumerate(request.tools or ()):
-        if request.stream and tool["type"] == "custom":
-            raise BadRequest(
-                "Chat completions cannot stream beside custom tools. Leave stream out, or use /v1/responses.",
-                code="unsupported_parameter",
-                param=f"tools[{index}].type",
-            )
-
-
 def unsupported(param: str) -> BadRequest:
     """The refusal."""
     return BadRequest("The model does not support this parameter.", code="unsupported_parameter", param=param)

@@ -88,7 +88,6 @@ class Chat:
             if claim is not None and at.expires is not None:
                 claim.kept = head["id"], at.expires
 
-        capabilities.check_stream(request)
         ended = claim.end if claim else None
         started = self.start(request, size, caller, account, timeout, keep=keep, ended=ended)
         now, generation, headers = started.now, started.generation, started.receipt

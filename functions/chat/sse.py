@@ -35,6 +35,7 @@ class Frames:
         self._end = b'],"usage":null' if usage else b"]"
         self._padded = padded
         self._index = 0
+        self._custom: set[int] = set()
         self.served(None, None)
 
     def served(self, fingerprint: str | None, tier: str | None) -> None:
@@ -64,15 +65,18 @@ class Frames:
         """A piece of a refusal."""
         return self._delta({"refusal": text}, size=len(text))
 
-    def tool_start(self, index: int, call_id: str, name: str) -> bytes:
-        """A tool call begins: id, type and name are sent this once."""
-        function = {"name": name, "arguments": ""}
-        call = {"index": index, "id": call_id, "type": "function", "function": function}
+    def tool_start(self, index: int, call_id: str, name: str, *, custom: bool = False) -> bytes:
+        """A tool call begins: id, type and name are sent this once. That of a custom tool as OpenAI sends it and its
+        types for Node have it; those for Python do not yet (openai-python, issue 2530)."""
+        (self._custom.add if custom else self._custom.discard)(index)
+        kind, given = ("custom", "input") if custom else ("function", "arguments")
+        call = {"index": index, "id": call_id, "type": kind, kind: {"name": name, given: ""}}
         return self._delta({"tool_calls": [call]}, size=len(name))
 
     def tool_arguments(self, index: int, fragment: str) -> bytes:
-        """A piece of a tool call's arguments."""
-        return self._delta({"tool_calls": [{"index": index, "function": {"arguments": fragment}}]}, size=len(fragment))
+        """A piece of a tool call's arguments, or of the text that a custom tool is given."""
+        given = {"custom": {"input": fragment}} if index in self._custom else {"function": {"arguments": fragment}}
+        return self._delta({"tool_calls": [{"index": index, **given}]}, size=len(fragment))
 
     def finish(self, reason: str) -> bytes:
         """The chunk that says why it ended."""

@@ -93,6 +93,13 @@ test("the stream helper puts tool calls together", async () => {
   assert.equal(new Set(message.tool_calls.map((call) => call.id)).size, 2);
 });
 
+test("the stream helper puts the call of a custom tool together", async () => {
+  await control("/_script", { tool_calls: [["shell", '{"input": "ls"}']] });
+  const tools = [{ type: "custom", custom: { name: "shell" } }];
+  const { message } = (await client.chat.completions.stream({ model, messages, tools }).finalChatCompletion()).choices[0];
+  assert.deepEqual(message.tool_calls.map((call) => [call.type, call.custom]), [["custom", { name: "shell", input: "ls" }]]);
+});
+
 for (const stream of [false, true]) {
   test(`the tool runner calls the functions and answers, ${stream ? "streamed" : "whole"}`, async () => {
     await control("/_script", twoCalls);

@@ -9,7 +9,7 @@ import re
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
+from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam, ChatCompletionToolUnionParam
 
 from tests.support.live_stack import MODEL, Caller, Live
 from tests.support.scripted_answers import Script, vector
@@ -54,6 +54,15 @@ def test_a_whole_answer(client: OpenAI) -> None:
     assert completion.usage
     assert completion.usage.completion_tokens == 6
     assert completion.usage.total_tokens == completion.usage.prompt_tokens + 6
+
+
+def test_a_stream_has_the_call_of_a_custom_tool(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    upstream.script(Script(tool_calls=(("shell", '{"input": "ls"}'),)))
+    tools: list[ChatCompletionToolUnionParam] = [{"type": "custom", "custom": {"name": "shell"}}]
+    stream = client.chat.completions.create(model=MODEL, messages=HELLO, tools=tools, stream=True)
+    deltas = [call.to_dict() for chunk in stream for call in chunk.choices[0].delta.tool_calls or ()]
+    assert deltas[0]["custom"] == {"name": "shell", "input": ""}
+    assert [deltas[0]["type"], deltas[1]["custom"]] == ["custom", {"input": "ls"}]
 
 
 def test_embeddings_come_through_as_the_model_made_them(client: OpenAI, upstream: ScriptedUpstream) -> None:

@@ -10,7 +10,7 @@ from chat.providers.base import Event, Finish, Text, ToolArguments, ToolStart, U
 from chat.providers.scripted import answer
 from chatapi.errors import ApiError
 from tests.support import openai_types
-from tests.support.chat_world import World, whole
+from tests.support.chat_world import World, frames, whole
 
 SHELL = {"type": "custom", "custom": {"name": "shell", "description": "Runs it."}}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
@@ -57,6 +57,30 @@ def test_a_call_and_what_came_of_it(store: bool) -> None:
         openai_types.chat_completion(world.stored.retrieve("project1", completion["id"]), stored=True)
 
 
+@pytest.mark.parametrize("replayed", [False, True])
+def test_a_stream_has_custom_calls_as_openai_sends_them(replayed: bool) -> None:
+    # given
+    world = World()
+    world.provider.add(CALLS)
+    body: dict[str, Any] = {"tools": [SHELL, WEATHER], "stream": True, "store": replayed}
+    found = frames(world.ask(key="k" if replayed else None, **body))
+    if replayed:
+        assert world.provider.calls
+        found = frames(world.ask(key="k", **body))
+        assert len(world.provider.calls) == 1
+    # then
+    assert found[-1] == "[DONE]"
+    for chunk in found[:-1]:
+        openai_types.chunk(chunk)
+    deltas = [call for chunk in found[:-1] for call in chunk["choices"][0]["delta"].get("tool_calls", ())]
+    customs = [call for call in deltas if call["index"] == 0]
+    assert customs[0] == {"index": 0, "id": "call_a", "type": "custom", "custom": {"name": "shell", "input": ""}}
+    assert customs[1:] == [{"index": 0, "custom": {"input": "ls"}}]
+    others = [call for call in deltas if call["index"] == 1]
+    assert others[0]["function"] == {"name": "weather", "arguments": ""}
+    assert others[1:] == [{"index": 1, "function": {"arguments": "{}"}}]
+
+
 def test_several_answers_have_calls_of_their_own() -> None:
     world = World()
     world.provider.add(CALLS, CALLS)
@@ -82,7 +106,6 @@ def test_it_is_chosen_by_its_name(choice: dict[str, Any], sent: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "param"),
     [
-        ({"tools": [WEATHER, SHELL], "stream": True}, "unsupported_parameter", "tools[1].type"),
         ({"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar", "grammar": {}}}}]},
          "unsupported_parameter", "tools[0].custom.format"),
         ({"tools": [SHELL], "tool_choice": {"type": "custom", "custom": {"name": "other"}}}, "invalid_value",
