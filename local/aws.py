@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import boto3
@@ -58,6 +59,19 @@ class Deployed:
             if lifecycle := bucket.get("LifecycleConfiguration"):
                 rules = [_lifecycle_rule(rule) for rule in lifecycle["Rules"]]
                 buckets.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+
+    def leave_packed(self, template: BuiltTemplate) -> None:
+        """Let MiniStack's processes read the layers where they were built. It unpacks them for each process anew, after
+        each that failed too (1.5.33), which takes seconds; where it has unpacked them it says in this variable."""
+        functions, edge = self._client("lambda"), {function.logical_id for function in template.api_functions()}
+        for function in template.functions():
+            if function.logical_id not in edge and function.layers:
+                name = self._ids[function.logical_id]
+                variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+                variables["_LAMBDA_LAYERS_DIRS"] = os.pathsep.join(map(str, function.layers))
+                functions.update_function_configuration(
+                    FunctionName=name, Layers=[], Environment={"Variables": variables}
+                )
 
     def verify_sender(self, address: str) -> None:
         """What an operator does once on AWS: prove to SES that the sender is theirs. MiniStack keeps what is sent:

@@ -15,7 +15,7 @@ from local.settings import (
     TOOLS,
     Settings,
 )
-from local.template import ApiFunction, BuiltTemplate
+from local.template import BuiltFunction, BuiltTemplate
 
 MAX_WORKERS = 24  # of one function: the first project's 20 concurrent requests, and some to spare
 
@@ -45,7 +45,7 @@ def base_python() -> str:
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
-def _function(settings: Settings, built: ApiFunction, deployed: dict[str, Any]) -> dict[str, Any]:
+def _function(settings: Settings, built: BuiltFunction, deployed: dict[str, Any]) -> dict[str, Any]:
     return {
         "arn": deployed["FunctionArn"],
         "handler": deployed["Handler"],

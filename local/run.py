@@ -146,6 +146,7 @@ def _start(settings: Settings, processes: Processes) -> None:
         template = BuiltTemplate(settings.template, parameters)
         deployed = Deployed(settings)
         deployed.complete(template)
+        deployed.leave_packed(template)
         deployed.verify_sender(template.value({"Ref": "MailFrom"}))
     with progress.step("starting the edge"):
         config = settings.scratch / "edge.json"

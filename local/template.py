@@ -11,8 +11,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 
 @dataclass(frozen=True)
-class ApiFunction:
-    """A function that API Gateway invokes, by an event of its own or as authorizer. Directories are absolute."""
+class BuiltFunction:
+    """A function as it was built. Directories are absolute."""
 
     logical_id: str
     code: Path
@@ -34,19 +34,25 @@ class BuiltTemplate:
             if resource["Type"] == kind:
                 yield logical_id, resource.get("Properties", {})
 
-    def api_functions(self) -> list[ApiFunction]:
-        """The functions that the edge runs."""
+    def functions(self) -> list[BuiltFunction]:
+        """All of them."""
         shared = self._template.get("Globals", {}).get("Function", {})
         layers = {name: self._built(p["ContentUri"]) for name, p in self.resources("AWS::Serverless::LayerVersion")}
-        authorizers = set(self._authorizers())
         found = []
         for logical_id, function in self.resources("AWS::Serverless::Function"):
-            api = any(event["Type"] == "Api" for event in function.get("Events", {}).values())
-            if api or logical_id in authorizers:
-                named = [layer["Ref"] for layer in [*shared.get("Layers", []), *function.get("Layers", [])]]
-                code = self._built(function.get("CodeUri") or shared["CodeUri"])
-                found.append(ApiFunction(logical_id, code, tuple(layers[name] for name in named)))
+            named = [layer["Ref"] for layer in [*shared.get("Layers", []), *function.get("Layers", [])]]
+            code = self._built(function.get("CodeUri") or shared["CodeUri"])
+            found.append(BuiltFunction(logical_id, code, tuple(layers[name] for name in named)))
         return found
+
+    def api_functions(self) -> list[BuiltFunction]:
+        """The functions that the edge runs."""
+        resources = dict(self.resources("AWS::Serverless::Function"))
+        edge = set(self._authorizers())
+        for logical_id, function in resources.items():
+            if any(event["Type"] == "Api" for event in function.get("Events", {}).values()):
+                edge.add(logical_id)
+        return [function for function in self.functions() if function.logical_id in edge]
 
     def value(self, value: Any) -> Any:
         """`value` with each `Ref` to a parameter, at any depth, replaced by the parameter's value."""

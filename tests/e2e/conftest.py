@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.local_stack import LocalStack, RunningStack
+from tests.e2e.local_stack import LocalStack, RunningStack, assert_nothing_left
 from tests.e2e.person import Person
 from tests.e2e.receiver import Receiver
 from tests.support.campaign import SCALE
@@ -25,7 +25,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The running stack: `stack.info.base_url`, `.api_key` and the other fields of stack.json; `stack.aws(service)`."""
     with LocalStack(tmp_path_factory.mktemp("stack")).start() as running:
         yield running
+        groups = running.place.recorded()
         assert running.stop() == 0, running.errors
+    assert_nothing_left(running.place, groups)
 
 
 @pytest.fixture

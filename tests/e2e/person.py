@@ -46,7 +46,7 @@ class Person:
             if found["status"] in states:
                 return found
             assert time.monotonic() < deadline, found
-            time.sleep(0.5)
+            time.sleep(0.2)
 
     def get(self, path: str) -> httpx.Response:
         """The answer, asked for again where the project has asked too often."""

@@ -38,12 +38,12 @@ def rest(stack: RunningStack) -> httpx.Client:
 
 
 def followed(http: httpx.Client, asked: httpx.Response) -> dict[str, Any]:
-    """Follow a data-rights request to its end, once a second as a person would."""
+    """Follow a data-rights request to its end."""
     assert asked.status_code == 202, asked.text
     deadline, request = time.monotonic() + 240, asked.json()
     while request["status"] not in ("completed", "failed"):
         assert time.monotonic() < deadline, request
-        time.sleep(1)
+        time.sleep(0.2)
         answer = http.get(f"/privacy/requests/{asked.json()['id']}")
         if answer.status_code == 429:  # the tests of a suite share the project's limit
             time.sleep(float(answer.headers["retry-after"]))
@@ -161,7 +161,9 @@ def test_an_erasure_that_failed_is_resumed_by_an_operator(stack: RunningStack) -
         TableName=table,
         Item={**hold, "kind": {"S": "hold"}, "kinds": {"L": [{"S": "alias"}]}, **words, "review": far, "expires": far},
     )
-    request = followed(http, http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": "held-7"}}))
+    with stack.without_waits():  # between the attempts at the task that fails
+        asked = http.post("/privacy/requests", json={"type": "erasure", "subject": {"user": "held-7"}})
+        request = followed(http, asked)
     assert request["status"] == "failed"
     assert api.chat.completions.retrieve(done.id).id == done.id
     # when the hold is gone and an operator resumes it
@@ -171,7 +173,7 @@ def test_an_erasure_that_failed_is_resumed_by_an_operator(stack: RunningStack) -
     deadline = time.monotonic() + 60
     while http.get(f"/privacy/requests/{request['id']}").json()["status"] != "completed":
         assert time.monotonic() < deadline
-        time.sleep(1)
+        time.sleep(0.2)
     # then it went to its end
     with pytest.raises(openai.NotFoundError):
         api.chat.completions.retrieve(done.id)

@@ -163,14 +163,14 @@ def test_one_that_is_taken_back_lets_go_and_one_that_waits_goes_on(
     assert who.request(request)["status"] == "cancelled"
     who.stores()
     # and one that is stopped while it waits for late writers has its certificate, and looks for them when it goes on
-    line.waits(20)
+    line.stack.waits(20)
     request = who.begins()
     case = line.case(request)
     assert who.until(request, *ENDED)["status"] == "completed"
     certificate = who.certificate(request)
     case.enters("LateWriters")
     case.stop()
-    line.waits(0)
+    line.stack.waits(0)
     assert "LateResidueScan" not in {call.state for call in case.calls}
     case.once_more()
     assert certificate

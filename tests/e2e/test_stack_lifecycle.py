@@ -1,6 +1,7 @@
 """Starting and stopping the local stack: what a user sees, and that nothing is left behind.
 
-A start takes a quarter of a minute, so the three signals are shared out: SIGTERM ends the suite's own stack (conftest).
+A start takes a quarter of a minute, so the three signals are shared out: SIGTERM ends the suite's own stack (conftest),
+Ctrl-C (SIGINT) that of the contract files (tests/support/live_stack.py), SIGHUP one that is still starting.
 """
 
 from __future__ import annotations
@@ -12,57 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from local.ports import require_free
 from local.settings import HOST
-from tests.e2e.local_stack import LocalStack, RunningStack, group_exists
+from tests.e2e.local_stack import LocalStack, RunningStack, assert_nothing_left, group_exists
+from tests.support.live_stack import until
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose build the starts of this file share."""
-    return tmp_path_factory.mktemp("lifecycle")
-
-
-def processes_of(home: Path) -> list[str]:
-    """Command lines of the processes whose command or environment names `home` (Linux; elsewhere groups must do)."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes()
-            if os.fsencode(home) in command + (process / "environ").read_bytes() and process.name != str(os.getpid()):
-                found.append(command.replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:  # it ended meanwhile
-            continue
-    return found
-
-
-def assert_nothing_left(place: LocalStack, groups: list[int]) -> None:
-    assert [pid for pid in groups if group_exists(pid)] == []
-    assert processes_of(place.home) == []
-    assert not (place.home / "stack.json").exists()
-    assert not (place.home / "processes.json").exists()
-    assert not (place.home / "run").exists()
-    require_free(place.port, "PORT")
-    require_free(place.aws_port, "AWS_PORT")
-
-
-def test_ctrl_c_stops_everything_and_exits_0(home: Path) -> None:
-    place = LocalStack(home)
-    with place.start() as running:
-        groups = place.recorded()
-        assert len(groups) == 3
-
-        assert running.stop(signal.SIGINT) == 0
-
-    assert running.printed[-1].endswith("stopped\n")
-    assert_nothing_left(place, groups)
-
-
-def test_what_a_killed_run_left_behind_is_ended_by_the_next_start_which_sighup_stops(home: Path) -> None:
+def test_what_a_killed_run_left_behind_is_ended_by_the_next_start_which_ends_with_its_servers(tmp_path: Path) -> None:
     # Given a supervisor that was killed, on ports that the next start wants again
+    home = tmp_path / "home"
     place = LocalStack(home)
     with place.start() as killed:
         groups = place.recorded()
+        assert len(groups) == 3
         killed.process.kill()
         killed.ended()
     assert (home / "stack.json").exists()
@@ -71,20 +33,25 @@ def test_what_a_killed_run_left_behind_is_ended_by_the_next_start_which_sighup_s
         assert [pid for pid in groups if group_exists(pid)] == []
         assert running.info.pid == running.process.pid
         groups = place.recorded()
-        assert running.stop(signal.SIGHUP) == 0
-
-    assert_nothing_left(place, groups)
-
-
-def test_a_server_that_dies_ends_the_stack_with_its_name_and_its_log(home: Path) -> None:
-    place = LocalStack(home)
-    with place.start() as running:
-        groups = place.recorded()
-
+        # And when a server of this one dies, the stack ends with its name and its log
         os.killpg(groups[0], signal.SIGKILL)  # the model, started first
 
         assert running.ended() == 1
     assert running.errors == f"chatapi: model ended with code -9; see {home.resolve()}/logs/model.log\n"
+    assert_nothing_left(place, groups)
+
+
+def test_a_start_that_is_hung_up_on_stops_everything_and_exits_0(tmp_path: Path) -> None:
+    place = LocalStack(tmp_path / "home")
+    with place.command() as process:
+        assert process.stdout is not None
+        until(lambda: (place.home / "processes.json").exists() and len(place.recorded()) >= 2, bool, 60)
+        groups = place.recorded()
+        process.send_signal(signal.SIGHUP)
+        out, errors = process.communicate(timeout=60)
+
+    assert (process.returncode, errors) == (0, "")
+    assert out.endswith("stopped\n")
     assert_nothing_left(place, groups)
 
 

@@ -21,8 +21,6 @@ from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from typing import NamedTuple, Self
 
-import httpx
-
 from tests.e2e.local_stack import RunningStack
 from tests.support.handing_on import Answer, Asked, end, serve
 from tests.support.listened_place import in_place_of
@@ -171,20 +169,15 @@ class ListenedLine:
     def __enter__(self) -> Self:
         self._place = in_place_of(self.stack, self.machine, "erasure", f"127.0.0.1:{self._told.server_port}")
         self._place.__enter__()
-        self.waits(0)
+        self.stack.waits(0)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.waits(1)
+        self.stack.waits(1)
         self._place.__exit__(None, None, None)
         for server in (self._told, *(process.server for process in self._processes.values())):
             end(server)
         assert self.problems == []
-
-    def waits(self, scale: float) -> None:
-        """How long the machine's waits and pauses take, as a multiple: 0 skips them."""
-        url = self.stack.info.aws_endpoint_url + "/_ministack/config"
-        httpx.post(url, json={"stepfunctions._SFN_WAIT_SCALE": str(scale)}, trust_env=False).raise_for_status()
 
     def case(self, request: str, heard: Heard = _pass) -> ListenedCase:
         """From now on `heard` is called with every call of the tasks of a case."""

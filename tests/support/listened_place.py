@@ -1,5 +1,5 @@
-"""A function of a test's in the place of a shipped one: the same code as it was built, environment and role, started by
-MiniStack too, but from the directories of the build, which takes a new process a second instead of ten."""
+"""A function of a test's in the place of a shipped one: the same built code, environment and role, and MiniStack starts
+its processes too."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def in_place_of(stack: RunningStack, machine: str, function: str, line: str) -> 
     listens to it. Executions that began before go on as they began."""
     functions, states = stack.aws("lambda"), stack.aws("stepfunctions")
     shipped = functions.get_function_configuration(FunctionName=f"{stack.info.stack_name}-{function}")
-    built = stack.place.home / "build" / "out"
-    layers = [built / layer["Arn"].split(":")[6] for layer in shipped["Layers"]]
-    code = built / f"{function.capitalize()}Function"
-    assert all(part.is_dir() for part in (code, *layers))
+    code = stack.place.home / "build" / "out" / f"{function.capitalize()}Function"
+    variables = shipped["Environment"]["Variables"]
+    layers = variables["_LAMBDA_LAYERS_DIRS"]  # see local/aws.py
+    assert code.is_dir()
     listened = functions.create_function(
         FunctionName=shipped["FunctionName"] + "-listened",
         Runtime=shipped["Runtime"],
@@ -35,12 +35,10 @@ def in_place_of(stack: RunningStack, machine: str, function: str, line: str) -> 
         Code={"ZipFile": _zipped(ROOT / "tests" / "support" / "listened_function.py")},
         Environment={
             "Variables": {
-                **shipped["Environment"]["Variables"],
+                **variables,
                 "LISTENED_LINE": line,
                 "LISTENED_HANDLER": shipped["Handler"],
-                "_LAMBDA_LAYERS_DIRS": os.pathsep.join(
-                    map(str, (*layers, code))
-                ),  # MiniStack's own, for what it unpacks
+                "_LAMBDA_LAYERS_DIRS": os.pathsep.join((layers, str(code))),
             }
         },
     )["FunctionArn"]

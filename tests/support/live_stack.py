@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -176,7 +177,7 @@ def on_moto(home: Path) -> Iterator[Live]:
 @contextmanager
 def on_the_local_stack(home: Path) -> Iterator[Live]:
     """`python -m local` in `home`, on free ports."""
-    from tests.e2e.local_stack import LocalStack
+    from tests.e2e.local_stack import LocalStack, assert_nothing_left
 
     with ScriptedUpstream() as upstream:
         os.environ["MODEL_URL"] = upstream.base_url
@@ -187,7 +188,10 @@ def on_the_local_stack(home: Path) -> Iterator[Live]:
         with starting as running:
             info = running.info
             yield Live(info.base_url, upstream, Path(info.log_dir), info.outputs, _client(info.aws_endpoint_url))
-            assert running.stop() == 0, running.errors
+            groups = running.place.recorded()
+            assert running.stop(signal.SIGINT) == 0, running.errors
+        assert running.printed[-1].endswith("stopped\n")
+        assert_nothing_left(running.place, groups)
 
 
 def _client(endpoint: str) -> Callable[[str], AwsClient]:
