@@ -17,7 +17,7 @@ from chatapi.store.dynamo import DynamoTable
 from chatapi.store.items import Change, Collision
 from chatapi.vault import Conflict, KeyUnavailable
 from chatapi.vault.dynamo import DynamoWraps
-from chatapi.vault.epochs import EpochError, Epochs
+from chatapi.vault.epochs import SEEN_SECONDS, EpochError, Epochs
 from chatapi.vault.kms import KmsKeys
 from chatapi.vault.rotation import FAILURES, Progress, Stuck, Target, census, rewrap, rotate
 from chatapi.vault.turn import own_key, targets
@@ -149,10 +149,17 @@ def _counts(outcomes: Counter[str]) -> str:
 
 @app.command("new-epoch")
 def new_epoch(stack: Stack = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Make the next KMS key and use it for new data keys. Then run 'chatapi vault rewrap' until nothing is moved."""
-    keys = Keys(find(stack))
+    """Make the next KMS key and, five minutes later, use it for new data keys. Then run 'chatapi vault rewrap' until
+    nothing is moved. Interrupt it at any time: the next run uses the key that was made."""
+    target = find(stack)
+    keys, new = Keys(target), None
     old = keys.epochs.current()
-    new = None if dry_run else keys.epochs.begin()
+    if not dry_run:
+        keys.epochs.prepare()
+        if target.output("Stage") != "local":  # where nobody waits for IAM to see a key's name
+            typer.echo("the key is made; waiting until IAM has seen its name everywhere", err=True)
+            time.sleep(SEEN_SECONDS)
+        new = keys.epochs.begin()
     done = {"old": old, "new": new, "dry_run": dry_run}
     typer.echo(json.dumps(done) if as_json else f"old epoch  {old}\nnew epoch  {new or '(dry run)'}")
 

@@ -1,11 +1,16 @@
-"""The first task: the next epoch begins, unless the present one is young. Its role makes keys, and reads no table."""
+"""The first tasks: the next epoch is made and, when IAM has seen its name, begins; unless the present one is young. The
+role makes keys, and reads no table.
+
+`{"task": "make" | "point"}` → `pause`, the seconds to wait before what comes next, and of `point` the turn that the
+other tasks are given.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chatapi.logs import log
-from chatapi.vault.epochs import Epochs
+from chatapi.vault.epochs import SEEN_SECONDS, Epochs
 from chatapi.warm import Warm
 from epochs.running import Result, guarded, quiet_seconds
 
@@ -14,10 +19,11 @@ _YOUNG_SECONDS = 14 * 86400
 
 
 class Ports(NamedTuple):
-    """What the task works on. `young` seconds: a turn that starts again within goes on with the epoch it began."""
+    """What the tasks work on. `young` seconds: a turn that starts again within goes on with the epoch it began."""
 
     epochs: Epochs
     young: float
+    pause: int
 
 
 @Warm
@@ -28,17 +34,24 @@ def _composed() -> Ports:
     from chatapi.environment import region, setting
 
     kms, quiet = AwsClient("kms", region=region(), timeout=10.0, attempts=4), quiet_seconds()
-    return Ports(Epochs(kms, setting("EPOCH_KEY"), SystemClock().now, quiet=quiet), min(2 * quiet, _YOUNG_SECONDS))
+    epochs = Epochs(kms, setting("EPOCH_KEY"), SystemClock().now, quiet=quiet)
+    return Ports(epochs, min(2 * quiet, _YOUNG_SECONDS), int(min(quiet, SEEN_SECONDS)))
 
 
-def run(ports: Ports) -> Result:
-    """The turn that the other tasks are given."""
-    epoch, made = ports.epochs.turn(ports.young)
-    log("epoch_begun" if made else "epoch_resumed", function="epochs")
-    return {"epoch": epoch, "number": 1, "segment": 0, "moved": 0, "left": 0}
+def run(ports: Ports, task: str) -> Result:
+    """One of the two. A young epoch is the one that a turn before has begun."""
+    if ports.epochs.is_young(ports.young):
+        log("epoch_resumed", function="epochs", stage=task)
+    elif task == "make":
+        ports.epochs.prepare()
+    else:
+        ports.epochs.begin()
+        log("epoch_begun", function="epochs")
+    turn = {"epoch": ports.epochs.current(), "number": 1, "segment": 0, "moved": 0, "left": 0}
+    return {"pause": ports.pause} if task == "make" else {**turn, "pause": ports.pause}
 
 
-def handler(event: dict[str, object], context: object) -> Result:
-    """One task. The event says nothing that is needed. TaskFailed for every failure."""
-    del event, context
-    return guarded("begin", lambda: run(_composed()))
+def handler(event: dict[str, Any], context: object) -> Result:
+    """One task. TaskFailed for every failure."""
+    del context
+    return guarded(str(event.get("task"))[:8], lambda: run(_composed(), str(event["task"])))

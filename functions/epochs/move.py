@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from chatapi.logs import log
-from chatapi.vault.epochs import Epochs
+from chatapi.vault.epochs import SEEN_SECONDS, Epochs
 from chatapi.vault.rotation import Stuck
 from chatapi.vault.turn import STUCK, Turn, Work, check, move, own_key, targets
 from chatapi.warm import Warm
@@ -20,8 +20,6 @@ from epochs.running import Result, guarded
 _RESERVE_MS = 60_000
 _NAMED = 100
 """How many wraps that do not move are named a step; with a KMS key gone it may be all."""
-_ALIAS_SECONDS = 300
-"""How long a moved alias may take to be seen everywhere (AWS KMS Developer Guide, "Aliases in AWS KMS")."""
 
 _TASKS = {"move": move, "check": check}
 
@@ -62,7 +60,7 @@ def _composed() -> Ports:
             float(setting("REWRAP_PER_SECOND")),
         )
 
-    return Ports(work, late + min(late, _ALIAS_SECONDS))
+    return Ports(work, late + min(late, SEEN_SECONDS))
 
 
 def run(ports: Ports, event: dict[str, Any], more_time: Callable[[], bool]) -> Result:

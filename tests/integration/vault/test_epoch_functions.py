@@ -46,6 +46,13 @@ class Turning:
         module._composed.made = None  # type: ignore[attr-defined]
         return module.handler(event, Context())  # type: ignore[no-any-return, arg-type]
 
+    def begins(self, **changes: str) -> dict[str, Any]:
+        """Both tasks; the turn."""
+        assert self.call("begin", {"task": "make"}, **changes).keys() == {"pause"}
+        turn = self.call("begin", {"task": "point"}, **changes)
+        del turn["pause"]
+        return turn
+
     def tags(self, arn: str) -> dict[str, str]:
         tags = self.kms.call("ListResourceTags", {"KeyId": arn.rpartition("/")[2]})["Tags"]
         return {tag["TagKey"]: tag["TagValue"] for tag in tags}
@@ -78,7 +85,7 @@ def test_the_functions_turn_the_epoch(turning: Turning, capsys: pytest.CaptureFi
     old = turning.epochs.current()
     sealed = {s: turning.vault().writer("prj", s).seal(*PLACE, s.encode()) for s in ("sub_a", "sub_b", "sub_c")}
     # when the three have done their tasks
-    turn = turning.call("begin", {})
+    turn = turning.begins()
     assert turn["epoch"] == turning.epochs.current() != old
     assert turning.tags(turn["epoch"]) == {OF: "chatapi"}
     state, turn = turning.moves(turn)
@@ -103,9 +110,9 @@ def test_the_functions_turn_the_epoch(turning: Turning, capsys: pytest.CaptureFi
 
 
 def test_a_turn_that_starts_again_goes_on_with_the_epoch_that_it_began(turning: Turning) -> None:
-    first = turning.call("begin", {})["epoch"]
-    assert turning.call("begin", {}, QUIET_SECONDS="600")["epoch"] == first
-    assert turning.call("begin", {})["epoch"] != first
+    first = turning.begins()["epoch"]
+    assert turning.begins(QUIET_SECONDS="600")["epoch"] == first
+    assert turning.begins()["epoch"] != first
 
 
 def test_a_key_whose_making_broke_off_is_taken_and_not_made_again(
@@ -127,16 +134,16 @@ def test_a_key_whose_making_broke_off_is_taken_and_not_made_again(
     for operation in ("EnableKeyRotation", "CreateAlias", "UpdateAlias"):  # IAM may take minutes to see a tag
         broken[:] = [operation]
         with pytest.raises(TaskFailed):
-            turning.call("begin", {})
+            turning.begins()
     broken.clear()
-    assert {turning.call("begin", {})["epoch"]} == keys
+    assert {turning.begins()["epoch"]} == keys
     assert calls.count("CreateKey") == 1
     assert turning.tags(old)[NEXT] == turning.epochs.current().rpartition("/")[2]
 
 
 def test_what_another_turn_has_overtaken_is_left_alone(turning: Turning) -> None:
-    turn = turning.call("begin", {})
-    newer = turning.call("begin", {})
+    turn = turning.begins()
+    newer = turning.begins()
     with pytest.raises(TaskFailed):
         turning.call("move", {"task": "move", "turn": turn})
     for task in ("disable", "end"):
@@ -148,7 +155,7 @@ def test_what_another_turn_has_overtaken_is_left_alone(turning: Turning) -> None
 
 def test_an_epoch_that_somebody_else_disabled_is_not_ended(turning: Turning) -> None:
     old = turning.epochs.current()
-    turn = turning.call("begin", {})
+    turn = turning.begins()
     turning.kms.call("DisableKey", {"KeyId": old.rpartition("/")[2]})
     turning.call("retire", {"task": "disable", "epoch": turn["epoch"]})
     turning.call("retire", {"task": "end", "epoch": turn["epoch"]})
@@ -161,7 +168,7 @@ def test_what_does_not_move_is_named_by_its_pseudonym_and_nothing_else(
     table = turning.stack.outputs["VaultTable"]
     planted = {"pk": {"S": "v#prj#sub_planted"}, "canary": {"S": "CANARY"}}
     turning.stack.client("dynamodb").call("PutItem", {"TableName": table, "Item": planted})
-    state, turn = turning.moves(turning.call("begin", {}))
+    state, turn = turning.moves(turning.begins())
     turning.stack.client("dynamodb").call("DeleteItem", {"TableName": table, "Key": {"pk": planted["pk"]}})
     assert (state, turn["left"]) == ("stuck", 1)
     out = capsys.readouterr().out

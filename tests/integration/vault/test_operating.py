@@ -55,7 +55,7 @@ class Stack:
         return AwsClient(service, region=REGION, endpoint=self.endpoint, timeout=10)
 
     def output(self, name: str) -> str:
-        return f"alias/{self.name}-epoch" if name == "EpochAlias" else f"{self.name}-{name}"
+        return {"EpochAlias": f"alias/{self.name}-epoch", "Stage": "local"}.get(name, f"{self.name}-{name}")
 
     def new_key(self) -> str:
         return str(self.kms.call("CreateKey", {})["KeyMetadata"]["Arn"])
@@ -97,6 +97,19 @@ def test_the_whole_turn_of_an_epoch(stack: Stack) -> None:
     assert "30 days" in later.retire(stack.old, 0)
     assert "nothing to do" in later.retire(stack.old, 0)
     assert stack.opens()
+
+
+def test_on_aws_the_alias_moves_when_iam_has_seen_the_new_keys_name(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept, output = list[tuple[float, str]](), stack.output
+    monkeypatch.setattr(stack, "output", lambda name: "prod" if name == "Stage" else output(name))
+    epochs = Epochs(stack.kms, output("EpochAlias"), SystemClock().now)
+    monkeypatch.setattr(chatapi_cli.vault.time, "sleep", lambda seconds: slept.append((seconds, epochs.current())))
+    new = json.loads(CliRunner().invoke(chatapi_cli.vault.app, ["new-epoch", "--json"]).stdout)["new"]
+    # it has its name for five minutes before anything is wrapped under it
+    assert slept == [(300, stack.old)]
+    assert epochs.current() == new
 
 
 def test_an_epoch_that_somebody_else_disabled_is_not_deleted(stack: Stack) -> None:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 from chatapi.aws.errors import AwsError
 
+SEEN_SECONDS = 300
+"""Until a tag or an alias counts where IAM decides, at most (AWS KMS Developer Guide, "ABAC for AWS KMS")."""
 QUIET_SECONDS = 7 * 86400
 WINDOW_DAYS = 30
 OF, NEXT, DISABLED_AT = "chatapi-epoch-of", "chatapi-epoch-next", "chatapi-disabled-at"
@@ -71,23 +73,25 @@ class Epochs:
                 return found
             marker = {"Marker": page["NextMarker"]}
 
-    def turn(self, young: float) -> tuple[str, bool]:
-        """The current epoch's ARN, and whether it was made by this call: not where it is younger than `young` seconds.
-        So a turn that starts again goes on with the epoch that it began."""
-        key = self._describe(self._alias)
-        if self._now() - float(key["CreationDate"]) < young:
-            return str(key["Arn"]), False
-        return self.begin(), True
+    def is_young(self, seconds: float) -> bool:
+        """Whether the current epoch was made less than `seconds` ago: a turn that starts again goes on with it."""
+        return self._now() - float(self._describe(self._alias)["CreationDate"]) < seconds
 
-    def begin(self) -> str:
-        """Make the next epoch like the present one and move the alias to it; its ARN. The old one keeps an alias
-        of its own, so that what is wrapped under it goes on opening. Where an earlier call broke off, its key is taken:
+    def prepare(self) -> str:
+        """Make the next epoch like the present one; its key's id. Both have an alias of their own then, by which the
+        functions may use them; `begin` comes SEEN_SECONDS later. Where an earlier call broke off, its key is taken:
         none is left behind unused."""
         old = self._describe(self._alias)
         made = self._broken_off(old["KeyId"]) or self._made(old["KeyId"])
         self._kms.call("EnableKeyRotation", {"KeyId": made})
         self._named(old["KeyId"])
         self._named(made)
+        return made
+
+    def begin(self) -> str:
+        """Move the alias to the next epoch, and make that where it is not there; its ARN. What is wrapped under the old
+        one goes on opening."""
+        made = self.prepare()
         self._kms.call("UpdateAlias", {"AliasName": self._alias, "TargetKeyId": made})
         return str(self._describe(made)["Arn"])
 
