@@ -50,12 +50,27 @@ class ApiError(Exception):
         super().__init__(self.message)
 
     def payload(self) -> dict[str, dict[str, str | None]]:
-        """The wire shape as a dictionary."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        """The wire shape as a dictionary. Texts that fit any parameter name theirs: SDKs print the text alone."""
+        named = self.param is not None and self.message in _OF_ANY
+        message = f"{self.message[:-1]}: {self.param}." if named else self.message
+        return {"error": {"message": message, "type": self.type, "param": self.param, "code": self.code}}
 
     def body(self) -> bytes:
         """The wire shape as JSON."""
         return json.dumps(self.payload(), separators=(",", ":")).encode()
+
+
+_OF_ANY = frozenset(
+    {
+        "A required parameter is missing.",
+        "No model here supports this parameter.",
+        "The array is empty.",
+        "The model does not support this parameter.",
+        "The parameter has the wrong type.",
+        "The parameter's value is not supported here.",
+        "The request has a parameter that is not known.",
+    }
+)
 
 
 class BadRequest(ApiError):

@@ -158,3 +158,14 @@ def test_an_error_in_mid_stream_raises(
         None,
     )
     assert live.settled(caller.project) > 2  # the prompt, by its size, and what came
+
+
+def test_the_text_of_a_refusal_names_the_parameter(client: OpenAI) -> None:
+    """The SDK prints nothing else."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model=MODEL, messages=[])
+    assert str(caught.value).endswith("The array is empty: messages.")
+    grammar: Any = {"type": "custom", "name": "s", "format": {"type": "grammar", "syntax": "lark", "definition": "s"}}
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(model=MODEL, input="x", tools=[grammar])
+    assert str(caught.value).endswith("The parameter's value is not supported here: tools[0].format.type.")
