@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,13 +42,23 @@ def test_golden_vectors(vector: dict[str, str | int | list[str | int]]) -> None:
 @given(st.binary(min_size=64, max_size=64), st.binary(max_size=300))
 def test_derivation_equals_hkdf_expand(key: bytes, info: bytes) -> None:
     """RFC 5869, section 2.3, against cryptography's own implementation, over the whole info."""
-    derived = SubjectKeyMaterial(key).derive(info + b"\x01")
-    assert b"".join(derived) == HKDFExpand(hashes.SHA512(), 64, b"chatapi/msg/v1" + info).derive(key)
+    derived = SubjectKeyMaterial(key).digest(info + b"\x01")
+    assert derived == HKDFExpand(hashes.SHA512(), 64, b"chatapi/msg/v1" + info).derive(key)
 
 
 @given(contexts, st.binary(min_size=27, max_size=27))
 def test_the_fast_encoding_equals_lp(context: Context, header: bytes) -> None:
-    assert Places.of(context).block(header, context.sk) == header + lp(*context) + b"\x01"
+    derived = MATERIAL.derive(header, Places.of(context), context.sk)
+    assert derived == MATERIAL.digest(header + lp(*context) + b"\x01")
+
+
+@pytest.mark.parametrize("size", [16383, 16384, 16385, 65536, 1 << 20])
+def test_a_large_message_has_the_same_bytes_as_a_small_one_would(size: int) -> None:
+    context, plain = Context("p", "records", "pk", "sk", "body", 1), os.urandom(size)
+    sealed = seal(MATERIAL, 1, context, plain)
+    assert type(sealed) is bytes
+    assert len(sealed) == size + OVERHEAD
+    assert independent.decrypt(KEY, list(context), sealed) == open_(MATERIAL, 1, context, sealed) == plain
 
 
 @given(st.binary(max_size=20000), contexts, keyvers)

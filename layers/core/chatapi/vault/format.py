@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable
 from hashlib import sha512 as _openssl_sha512
 from hmac import compare_digest
 from io import BytesIO
-from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -48,7 +47,6 @@ OVERHEAD = 75
 _LABEL = b"chatapi/msg/v1"
 _BODY = 59
 _NONCE = bytes(12)
-_DERIVED = Struct("32s 32s").unpack  # message key, commitment
 _TEXT = [b"s%d:" % size for size in range(1025)]  # lp's front of a text; a sort key has at most 1,024 bytes
 _LARGE = 16384  # from here a copy costs more than what avoids it
 
@@ -74,28 +72,16 @@ class Places:
     ValueError with a fixed text where a part is not valid Unicode.
     """
 
-    __slots__ = ("_after", "_before")
+    __slots__ = ("after", "before")
 
     def __init__(self, tenant: str, table: str, pk: str, attribute: str, revision: int) -> None:
-        self._before = lp(tenant, table, pk)
-        self._after = lp(attribute, revision) + b"\x01"
-
-    @property
-    def ends(self) -> tuple[bytes, bytes]:
-        """What stands before the `sk`, and behind it with the block counter."""
-        return self._before, self._after
+        self.before = lp(tenant, table, pk)
+        self.after = lp(attribute, revision) + b"\x01"  # with the block counter
 
     @classmethod
     def of(cls, context: Context) -> Places:
         """The places that `context` is one of."""
         return cls(context.tenant, context.table, context.pk, context.attribute, context.revision)
-
-    def block(self, header: bytes, sk: str) -> bytes:
-        """What HKDF-Expand hashes behind the label: header | lp(context) | block counter 1 (RFC 5869, section 2.3)."""
-        encoded = utf8(sk)
-        size = len(encoded)
-        text = _TEXT[size] if size < len(_TEXT) else b"s%d:" % size
-        return b"".join((header, self._before, text, encoded, self._after))
 
 
 class SubjectKeyMaterial:
@@ -120,12 +106,23 @@ class SubjectKeyMaterial:
         """Make copies of the inner and of the outer keyed half."""
         return self._inner.copy, self._outer.copy
 
-    def derive(self, block: bytes) -> tuple[bytes, ...]:
-        """Message key and commitment: HKDF-Expand to L = 64, which for HMAC-SHA512 is its first block alone."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(block)
+    def derive(self, header: bytes, places: Places, sk: str) -> bytes:
+        """Message key and commitment, 32 bytes each: HKDF-Expand to L = 64, which for HMAC-SHA512 is its first block
+        alone, of header | lp(context) | block counter 1 behind the label (RFC 5869, section 2.3)."""
+        encoded = utf8(sk)
+        size = len(encoded)
+        text = _TEXT[size] if size <= 1024 else b"s%d:" % size
+        inner, outer = self._inner.copy(), self._outer.copy()  # `digest`, less a call
+        inner.update(b"".join((header, places.before, text, encoded, places.after)))
         outer.update(inner.digest())
-        return _DERIVED(outer.digest())
+        return outer.digest()
+
+    def digest(self, data: bytes) -> bytes:
+        """HMAC-SHA512 of the label and `data`."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 def seal(subject_key: SubjectKeyMaterial, keyver: int, context: Context, plaintext: bytes) -> bytes:
@@ -166,15 +163,15 @@ def seal_at(subject_key: SubjectKeyMaterial, front: bytes, places: Places, sk: s
 
 def _seal(subject_key: SubjectKeyMaterial, header: bytes, places: Places, sk: str, plaintext: bytes) -> bytes:
     """`seal` with the salt given. For known-answer vectors only: a repeated salt would repeat key and nonce."""
-    key, commitment = subject_key.derive(places.block(header, sk))
+    derived = subject_key.derive(header, places, sk)
     if len(plaintext) < _LARGE:
-        return b"".join((header, commitment, AESGCM(key).encrypt(_NONCE, plaintext, header)))
+        return b"".join((header, derived[32:], AESGCM(derived[:32]).encrypt(_NONCE, plaintext, header)))
     # One buffer for all of it, which AES writes into and `getvalue` hands over without a copy.
-    buffer = BytesIO(header + commitment)
+    buffer = BytesIO(header + derived[32:])
     buffer.seek(len(plaintext) + OVERHEAD - 1)
     buffer.write(b"\0")
     body = buffer.getbuffer()[_BODY:]
-    AESGCM(key).encrypt_into(_NONCE, plaintext, header, body)
+    AESGCM(derived[:32]).encrypt_into(_NONCE, plaintext, header, body)
     body.release()
     return buffer.getvalue()
 
@@ -185,11 +182,12 @@ def open_at(subject_key: SubjectKeyMaterial, places: Places, sk: str, sealed: by
     if size < OVERHEAD:
         raise InvalidCiphertext
     header = sealed[:27]
-    key, commitment = subject_key.derive(places.block(header, sk))
-    if not compare_digest(commitment, sealed[27:_BODY]):
+    derived = subject_key.derive(header, places, sk)
+    if not compare_digest(derived[32:], sealed[27:_BODY]):
         raise InvalidCiphertext
     try:
-        return AESGCM(key).decrypt(_NONCE, sealed[_BODY:] if size < _LARGE else memoryview(sealed)[_BODY:], header)
+        body = sealed[_BODY:] if size < _LARGE else memoryview(sealed)[_BODY:]
+        return AESGCM(derived[:32]).decrypt(_NONCE, body, header)
     except InvalidTag:
         pass
     raise InvalidCiphertext
@@ -208,7 +206,7 @@ def open_rows(
                 keyver, last = sealed[:3], revision
                 material, places = prepare(keyver, revision)
                 inner_of, outer_of = material.halves
-                before, after = places.ends
+                before, after = places.before, places.after
             header, encoded = sealed[:27], sk.encode()
             inner, outer = inner_of(), outer_of()
             inner.update(join((header, before, text[len(encoded)], encoded, after)))

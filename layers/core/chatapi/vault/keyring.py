@@ -221,7 +221,7 @@ class SubjectHandle:
         """A digest of 32 bytes under the subject's key, to find the same data again: it proves nothing once that key is
         gone. Another key version gives another tag."""
         # No message's block begins with 0: it begins with the format's version.
-        return self._material(self._keyver).derive(b"\0" + lp(label, data))[0]
+        return self._material(self._keyver).digest(b"\0" + lp(label, data))[:32]
 
     def _at(self, table: str, pk: str, attribute: str, revision: int) -> Places:
         places = self._places.get((table, pk, attribute, revision))
