@@ -14,9 +14,10 @@ from chatapi.secrets import Secrets
 from chatapi.store.cases import Cases
 from chatapi.store.consents import Consents
 from chatapi.store.project_flags import ProjectFlags
+from chatapi.store.project_terms import project_terms
 from chatapi.store.webhooks import Webhooks
 from chatapi.wiring import store_of
-from privacy.asking import Asking
+from privacy.asking import Asking, Terms
 from privacy.changes.client import LambdaDesk
 from privacy.consents import Choices
 from privacy.downloads import Links
@@ -76,6 +77,12 @@ def compose_consents(rights: Rights) -> Choices:
     followers = Followers(AwsClient("states", region=here), setting("CONSENT_MACHINE"), clock)
     consents = Consents(store_of(dynamodb, "requests", clock))
     return Choices(consents, clock, rights.pseudonym, flags.set, followers)
+
+
+def terms_of(project: str) -> Terms:
+    """On which terms a project stores. Its key's own ceiling is a developer's, and does not bind a person."""
+    client = AwsClient("dynamodb", region=region())
+    return Terms(*project_terms(client, setting("PROJECTS_TABLE"), project))
 
 
 def compose_imports(rights: Rights) -> Imports:

@@ -85,6 +85,13 @@ def _imports() -> Imports:
     return compose_imports(_service())
 
 
+def _terms(project: str) -> Terms:
+    """On which terms a project stores, where no key of it says so."""
+    from privacy.composition import terms_of
+
+    return terms_of(project)
+
+
 def _project() -> str:
     """The caller's project."""
     return caller(app.current_event.raw_event).project
@@ -212,5 +219,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One request through the REST API's proxy integration."""
     request_id = str(event["requestContext"]["requestId"])
     if str(event["path"]).startswith("/portal"):
-        return answered("privacy", request_id, lambda: respond(event, Services(_who, _service, _choices)))
+        return answered(
+            "privacy", request_id, lambda: respond(event, Services(_who, _service, _choices, _imports, _terms))
+        )
     return answered("privacy", request_id, lambda: app.resolve(event, context))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from chatapi.clock import Clock
 from chatapi.ids import ALPHABET, base62, random62
-from privacy.requests import ImportRequest, Subject
+from privacy.requests import MOST_ARCHIVE_BYTES, ImportRequest, Subject
 
 LINK_SECONDS = 600
 """How long an archive may be put. It ends before the late scan of an erasure that began meanwhile (LateWriterSeconds of
@@ -22,6 +22,18 @@ class Places(Protocol):
     def place(self, key: str, size: int, seconds: int) -> str:
         """A URL to which `size` bytes of a ZIP may be PUT for `seconds`."""
         ...
+
+    def form(self, key: str, most: int, seconds: int, back: str) -> tuple[str, dict[str, str]]:
+        """(URL, fields) of an HTML form that may POST a ZIP of 1 to `most` bytes for `seconds`, and leads `back`."""
+        ...
+
+
+class Form(NamedTuple):
+    """An HTML form for an upload: where it posts to, its hidden fields, and when it ends (POSIX seconds)."""
+
+    url: str
+    fields: dict[str, str]
+    expires: int
 
 
 def archive_key(project: str, subject: str, name: str) -> str:
@@ -48,10 +60,20 @@ class Imports:
         self._clock = clock
         self._pseudonym = pseudonym
 
+    def form(self, project: str, subject: str, page: str) -> Form:
+        """The same for a browser, which comes back to `page`/NAME when the archive was put: it needs no script."""
+        now, name = self._named()
+        key = archive_key(project, subject, name)
+        url, fields = self._places.form(key, MOST_ARCHIVE_BYTES, LINK_SECONDS, f"{page}/{name}")
+        return Form(url, fields, int(now) + LINK_SECONDS)
+
+    def _named(self) -> tuple[float, str]:
+        now = self._clock.now()
+        return now, "imp_" + base62(int(now * 1000), 8) + random62(16)
+
     def begin(self, project: str, asked: ImportRequest) -> dict[str, Any]:
         """A place for an archive, and the name under which a request of type `import` names it."""
-        now = self._clock.now()
-        name = "imp_" + base62(int(now * 1000), 8) + random62(16)
+        now, name = self._named()
         key = archive_key(project, self._pseudonym(project, asked.subject), name)
         return {
             "object": "privacy.import",

@@ -170,6 +170,22 @@ class S3Places:
         params = {"Bucket": self._bucket, "Key": key, "ContentLength": size, "ContentType": "application/zip"}
         return str(client.generate_presigned_url("put_object", Params=params, ExpiresIn=seconds))
 
+    def form(self, key: str, most: int, seconds: int, back: str) -> tuple[str, dict[str, str]]:
+        """See Places (Amazon S3, "Browser-based uploads using POST"). Key, type, length and way back are signed."""
+        import boto3
+        from botocore.config import Config
+
+        client = boto3.client("s3", config=Config(signature_version="s3v4"))
+        fields = {"Content-Type": "application/zip", "success_action_redirect": back}
+        made = client.generate_presigned_post(
+            self._bucket,
+            key,
+            Fields=dict(fields),
+            Conditions=[["content-length-range", 1, most], *({name: value} for name, value in fields.items())],
+            ExpiresIn=seconds,
+        )
+        return str(made["url"]), {str(name): str(value) for name, value in made["fields"].items()}
+
 
 class MemoryUploads:
     """The port `Uploads` in memory. `high` is the most that was written at once."""

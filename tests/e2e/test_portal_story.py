@@ -62,7 +62,7 @@ def code(stack: RunningStack, address: str, count: int = 1) -> tuple[str, str]:
 
 
 PICTURES = {"home-en-light", "done-en-light", "request-fr-dark", "verify-ar-light", "policy-ar-light"}
-PICTURES |= {"choices-en-light", "correction-fr-dark"}
+PICTURES |= {"choices-en-light", "correction-fr-dark", "import-en-light"}
 """What docs/portal.md shows."""
 
 

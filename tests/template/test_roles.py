@@ -10,6 +10,7 @@ import pytest
 from chat.entries import BEDROCK
 from chatapi.catalogue import read_policy
 from chatapi.store.project_flags import FLAGS
+from chatapi.store.project_terms import ATTRIBUTES
 from tests.template.resources import RESOURCES, SWEPT, of_type, statements
 
 MACHINES = tuple(f"{name}MachinePolicy" for name in ("Erasure", "Callbacks", "Consent", "Rights", "Changes", "Epoch"))
@@ -143,7 +144,7 @@ def test_a_role_may_do_to_a_table_what_its_code_does_and_no_more() -> None:
         ("ChatPolicy", "RecordsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"},
         ("ChatPolicy", "RequestsTable"): {"BatchWriteItem", "Query"},
         ("ChatPolicy", "PatternsTable"): {"PutItem", "UpdateItem", "BatchWriteItem"},
-        ("PrivacyPolicy", "ProjectsTable"): {"UpdateItem"},
+        ("PrivacyPolicy", "ProjectsTable"): {"GetItem", "UpdateItem"},
         ("PrivacyPolicy", "RequestsTable"): {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"},
         ("RightsPolicy", "RequestsTable"): {"GetItem", "Query", "UpdateItem"},
         ("RightsPolicy", "VaultTable"): {"GetItem"},
@@ -203,7 +204,11 @@ def test_signals_are_open_to_who_writes_them_and_to_who_ends_them() -> None:
 def test_choices_are_read_by_chat_and_flagged_by_the_api_and_patterns_are_read_by_no_function() -> None:
     reads = [s for n, s in statements() if n == "ChatPolicy" and s["Action"] == "dynamodb:Query"]
     assert [s["Condition"] for s in reads] == [{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "n#*"}}]
-    (flags,) = [s for n, s in statements() if n == "PrivacyPolicy" and "ProjectsTable" in json.dumps(s["Resource"])]
+    flags, terms = [s for n, s in statements() if n == "PrivacyPolicy" and "ProjectsTable" in json.dumps(s["Resource"])]
+    assert terms["Condition"] == {  # of a project the portal reads on which terms it stores
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": list(ATTRIBUTES)},
+        "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+    }
     assert flags["Condition"] == {
         "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "kind", *FLAGS]},
         "StringEquals": {"dynamodb:ReturnValues": "NONE"},

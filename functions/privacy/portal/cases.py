@@ -16,8 +16,8 @@ from privacy.requests import OFFERED, show
 from privacy.service import Rights
 from privacy.waiting import waits
 
-ASKED_HERE = tuple(right for right in OFFERED if right != "import")
-"""The rights that a person asks for here. An archive to be taken back is sent by a program (docs/rights.md)."""
+ASKED_HERE = OFFERED
+"""The rights that a person asks for here."""
 _STAGES = ("received", "in_progress", "completed")
 _LIVE = ("received", "in_progress")
 
@@ -68,6 +68,8 @@ def _create(visit: Visit, rights: Rights, session: Session) -> Answer:
         return _index(visit, rights, session, problem="requests.choose")
     if right == "objection":
         return see(visit, "choices")
+    if right == "import":
+        return see(visit, "import")
     if right in DETAILED:
         return see(visit, f"ask/{right}")
     if right == "erasure" and visit.form.get("sure") != "yes":

@@ -14,8 +14,11 @@ from privacy.portal.words import LANGUAGES, RIGHT_TO_LEFT
 Answer = dict[str, Any]
 
 
-def page(visit: Visit, title: str, *content: Child, status: int = 200, script: str | None = None) -> Answer:
-    """A whole page: language and direction, a way past the navigation, the content, the languages."""
+def page(
+    visit: Visit, title: str, *content: Child, status: int = 200, script: str | None = None, store: str = ""
+) -> Answer:
+    """A whole page: language and direction, a way past the navigation, the content, the languages. `store`: the origin
+    to which a form of it uploads."""
     say = visit.say
     here = visit.path.partition("/")[0]
     head = el(
@@ -57,7 +60,10 @@ def page(visit: Visit, title: str, *content: Child, status: int = 200, script: s
     )
     direction = "rtl" if visit.language in RIGHT_TO_LEFT else "ltr"
     whole = many(Html("<!doctype html>"), el("html", head, body, lang=visit.language, dir=direction))
-    return answer(visit, status, whole)
+    made = answer(visit, status, whole)
+    if store:
+        made["multiValueHeaders"] |= {name: [value] for name, value in page_headers(forms=True, store=store).items()}
+    return made
 
 
 def answer(visit: Visit, status: int, body: str, kind: str = HTML, **more: str) -> Answer:

@@ -11,10 +11,12 @@ from typing import Any
 
 from chatapi.aws.errors import AwsError
 from chatapi.errors import ApiError, NotFound, Unavailable
+from privacy.asking import NOTHING_KEPT, Terms
 from privacy.consents import Choices
 from privacy.identity.service import Identity
 from privacy.identity.tokens import Session
-from privacy.portal import cases, choices, entrance, public, waiting
+from privacy.imports import Imports
+from privacy.portal import cases, choices, entrance, importing, public, waiting
 from privacy.portal.details import DETAILED, details
 from privacy.portal.markup import el
 from privacy.portal.places import stage_path
@@ -49,6 +51,7 @@ _CHOICES: dict[str, Callable[[Visit, Choices, Session], Answer]] = {
     "choices/receipt": choices.receipt,
 }
 _DETAILS = {f"ask/{right}": right for right in DETAILED}
+_IMPORT = re.compile(r"import(?:/(imp_[0-9A-Za-z]{24}))?")
 _CASE = re.compile(r"requests/(dsr_[0-9A-Za-z]{24})(?:/([a-z]+))?")
 
 
@@ -59,6 +62,8 @@ class Services:
     identity: Callable[[], Identity]
     rights: Callable[[], Rights]
     choices: Callable[[], Choices]
+    imports: Callable[[], Imports]
+    terms: Callable[[str], Terms]
 
 
 def respond(event: Mapping[str, Any], services: Services) -> Answer:
@@ -94,10 +99,19 @@ def _own(path: str, services: Services) -> Callable[[Visit, Session], Answer] | 
         return lambda visit, session: _CHOICES[path](visit, services.choices(), session)
     if path in _DETAILS:
         return lambda visit, session: details(visit, services.rights(), session, _DETAILS[path])
+    if archive := _IMPORT.fullmatch(path):
+        return lambda visit, session: _import(visit, services, session, archive[1])
     case = _CASE.fullmatch(path)
     if case is None or (case[2] or "") not in _OWN:
         return None
     return lambda visit, session: _OWN[case[2] or ""](visit, services.rights(), session, case[1])
+
+
+def _import(visit: Visit, services: Services, session: Session, archive: str | None) -> Answer:
+    if archive is None:
+        return importing.put(visit, services.imports(), session)
+    terms = services.terms(session.project) if visit.method == "POST" else NOTHING_KEPT
+    return importing.read_in(visit, services.rights(), services.imports(), session, terms, archive)
 
 
 def _refusal(visit: Visit, error: ApiError) -> Answer:

@@ -15,8 +15,10 @@ from chatapi.catalogue import Catalogued
 from chatapi.certificates import seal_receipt
 from chatapi.store.consents import Consents
 from chatapi.store.items import Item
+from privacy.asking import Terms
 from privacy.consents import Choices, receipt
 from privacy.downloads import Links
+from privacy.imports import Imports
 from privacy.service import Rights
 from tests.unit.identity.world import OWNER, PEPPER, People
 from tests.unit.privacy.api import Downloads, Executions
@@ -114,6 +116,16 @@ class Reader:
         return self.post(page.form("code"), code=self.portal.people.code())
 
 
+class Store:
+    """Where archives may be put."""
+
+    def place(self, key: str, size: int, seconds: int) -> str:
+        return f"https://store.example/{key}?{size}&{seconds}"
+
+    def form(self, key: str, most: int, seconds: int, back: str) -> tuple[str, dict[str, str]]:
+        return "https://store.example/", {"key": key, "policy": f"{most} {seconds}", "success_action_redirect": back}
+
+
 class Portal:
     """The handler over fakes, an owner who can be reached, and what happens behind it."""
 
@@ -131,6 +143,9 @@ class Portal:
         monkeypatch.setattr(privacy.handler._service, "made", self.rights)
         monkeypatch.setattr(privacy.handler._choices, "made", self._choices())
         monkeypatch.setattr(privacy.handler._who, "made", self.people.identity)
+        self.terms = Terms("history")
+        monkeypatch.setattr(privacy.handler, "_terms", lambda project: self.terms)
+        monkeypatch.setattr(privacy.handler._imports, "made", Imports(Store(), self.world.clock, self.rights.pseudonym))
 
     def _rights(self) -> Rights:
         world = self.world

@@ -19,7 +19,8 @@ from tests.support.live_stack import Live
 from tests.unit.privacy.world import World
 
 PUBLIC = ("", "/policy", "/verify", "/developers", "/sign-in", "/code?c=x", "/enter?t=x", "/no-such-page")
-PAGES = (*PUBLIC, "/requests", "/choices", "/ask/correction", "/ask/completion", "/ask/restriction")
+PAGES = (*PUBLIC, "/requests", "/choices", "/ask/correction", "/ask/completion", "/ask/restriction", "/import")
+PAGES = (*PAGES, "/import/imp_" + "0" * 24)
 
 
 @pytest.fixture(scope="module")
