@@ -94,8 +94,8 @@ class Run:
             raise NotReached("the function was to die at a call that was not made: " + self.death.name)
         found = self._look()
         self.case.once_more()
-        assert self._look() == found
-        assert self._issued in (b"", found.certificate)
+        assert self._look() == found, "one more execution changed what it came to"
+        assert self._issued in (b"", found.certificate), "the certificate was issued anew"
         return found
 
     def _look(self) -> Ending:
@@ -186,8 +186,8 @@ class Deaths:
             self._line.afresh()
         run = Run(self._line, death)
         ending = run.takes(COURSES[death.course])
-        assert run.case.failed_attempts() == 1
-        assert ending.like() == self._plain[death.course].like()
+        assert (times := run.case.failed_attempts()) == 1, f"the function died {times} times"
+        assert ending.like() == self._plain[death.course].like(), f"it ended otherwise: {ending.like()}"
 
     def _undisturbed(self, course: str) -> list[str]:
         """The calls of an erasure."""
