@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from chatapi.aws.av import from_item, to_av
+from chatapi.aws.calling import Caller
 from chatapi.clock import Clock, SystemClock
 from chatapi.errors import ProcessingRestricted, SubjectErased
 from chatapi.ledger import Ledger
@@ -23,7 +24,6 @@ from chatapi.limits.admission import project_key
 from chatapi.store.aliases import aliases
 from chatapi.store.consents import Consents
 from chatapi.store.datasets import DataSetError, DataSets, Entrant
-from chatapi.store.dynamo import Caller
 from chatapi.store.items import Item
 from chatapi.store.project_states import ACTIVE
 from chatapi.store.records import Records
@@ -76,7 +76,7 @@ class Builder:
 
     def build(self, name: str, of: Iterable[Person], write: Callable[[bytes], object]) -> dict[str, Any]:
         """Write the lines of everybody who allows it, and the entry; what is shown of it. DataSetError."""
-        self.datasets.free(name)
+        self.datasets.free(name, self.clock.now())
         whole, entrants, left_out = hashlib.sha256(), list[Entrant](), set[tuple[str, str]]()
         for project, subject, generation in of:
             lines = self._samples(project, subject, generation) if self.allows(project, subject) else []

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
+from chatapi.aws.calling import Caller
 from chatapi.aws.errors import AwsError
 from chatapi.clock import Clock
 from chatapi.store.cases import Case
 from chatapi.store.items import Item
 
 _FRESH, _RESTART = 60, 900
-
-
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 WORKFLOWS = {"access": "export", "portability": "export"}

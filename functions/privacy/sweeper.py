@@ -9,8 +9,9 @@ another segment.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from chatapi.aws.calling import Caller
 from chatapi.aws.errors import AwsError
 from chatapi.clock import Clock
 from chatapi.logs import log, log_error
@@ -19,14 +20,6 @@ from chatapi.warm import Warm
 GRACE_SECONDS = 48 * 3600
 _RESERVE_MS = 30_000
 _DAY = 86_400
-
-
-class Caller(Protocol):
-    """A client of DynamoDB."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 class Swept(NamedTuple):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple, Protocol
 
+from chatapi.aws.calling import RestCaller
 from chatapi.aws.errors import AwsError
 from chatapi.errors import ApiError, BadRequest, Forbidden, NotFound, Unavailable
 
@@ -37,18 +38,10 @@ class Desk(Protocol):
         ...
 
 
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def open(self, method: str, target: str, body: bytes = b"", headers: Any = None) -> tuple[int, Any, Any]:
-        """One REST call: status, headers, the response to read."""
-        ...
-
-
 class LambdaDesk:
     """The adapter on Lambda. An ApiError of the desk comes out as one; AwsError where it does not answer."""
 
-    def __init__(self, client: Caller, function: str) -> None:
+    def __init__(self, client: RestCaller, function: str) -> None:
         self._client = client
         self._function = function
 
@@ -69,9 +62,14 @@ class LambdaDesk:
         target = f"/2015-03-31/functions/{self._function}/invocations"
         headers = {"content-type": "application/json", "x-amz-invocation-type": "RequestResponse"}
         status, named, response = self._client.open("POST", target, json.dumps(event).encode(), headers)
-        raw = response.read()
+        raw = bytearray()
+        while piece := response.read1():
+            raw += piece
+            if len(raw) > _MOST:  # before the rest is read
+                response.close()
+                raise AwsError("InvokeRefused", status)
         failed = any(name.lower() == "x-amz-function-error" for name in dict(named))
-        if status != 200 or failed or len(raw) > _MOST:
+        if status != 200 or failed:
             raise AwsError("InvokeRefused", status)
         told: dict[str, Any] = json.loads(raw)
         if refused := told.get("refused"):

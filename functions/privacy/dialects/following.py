@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chatapi.aws.calling import Caller
 from chatapi.certificates import Signer
 from chatapi.clock import Clock
 from chatapi.logs import log
@@ -21,7 +22,7 @@ from chatapi.store.case_states import CANCELLED, COMPLETED, FAILED
 from chatapi.store.cases import Case, Cases
 from privacy.dialects import drp_status, opendsr
 from privacy.dialects.bindings import DRP, Binding, Bindings
-from privacy.executions import Caller, start_once
+from privacy.executions import start_once
 from privacy.waiting import settled
 
 MAX_TRIES = 8

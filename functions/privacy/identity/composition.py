@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
+from chatapi.aws.calling import RestCaller
 from chatapi.aws.client import AwsClient
 from chatapi.aws.errors import AwsError
 from chatapi.clock import SystemClock
@@ -16,18 +15,10 @@ from privacy.identity.service import Hashes, Identity
 from privacy.identity.tokens import Tokens
 
 
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def open(self, method: str, target: str, body: bytes = b"", headers: Any = None) -> tuple[int, Any, Any]:
-        """One REST call: status, headers, the response to read."""
-        ...
-
-
 class LambdaMessenger:
     """The adapter of `Messenger` on Lambda (AWS Lambda API reference, "Invoke": InvocationType Event)."""
 
-    def __init__(self, client: Caller, function: str) -> None:
+    def __init__(self, client: RestCaller, function: str) -> None:
         self._client = client
         self._function = function
 

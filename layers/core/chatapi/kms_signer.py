@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any, Protocol
 
+from chatapi.aws.calling import Caller
 from chatapi.certificates import p256_jwk, raw_signature
 
 # SubjectPublicKeyInfo of a P-256 key in DER (RFC 5480): this head, then 04 | x | y.
 _SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
-
-
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 class UnusableKey(RuntimeError):

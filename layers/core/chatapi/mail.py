@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from chatapi.aws.calling import RestCaller
 from chatapi.aws.errors import AwsError
 
 MAX_ADDRESS = 254
@@ -30,19 +31,11 @@ class Mail(Protocol):
         ...
 
 
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def open(self, method: str, target: str, body: bytes = b"", headers: Any = None) -> tuple[int, Any, Any]:
-        """One REST call: status, headers, the response to read."""
-        ...
-
-
 class SesMail:
     """Mail through SES (Amazon SES API v2 reference, "SendEmail"). `client` is one of the service `email`; `sender` is
     an address whose domain is a verified identity there."""
 
-    def __init__(self, client: Caller, sender: str) -> None:
+    def __init__(self, client: RestCaller, sender: str) -> None:
         self._client = client
         self._sender = sender
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from chatapi.aws.calling import Caller
 from chatapi.catalogue import Catalogued
 from chatapi.clock import Clock
 from chatapi.environment import setting
-from chatapi.store.dynamo import Caller, DynamoTable
+from chatapi.store.dynamo import DynamoTable
 from chatapi.warm import Warm
 
 if TYPE_CHECKING:

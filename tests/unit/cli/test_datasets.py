@@ -17,7 +17,7 @@ from chatapi.catalogue import Catalogued
 from chatapi.ledger import proof_holds
 from chatapi.store.aliases import aliases
 from chatapi.store.consents import Consents
-from chatapi.store.datasets import DataSetError, DataSets
+from chatapi.store.datasets import AT_WORK_SECONDS, DataSetError, DataSets
 from chatapi_cli.datasets import Builder
 from tests.support.canary import Canary, as_bytes
 from tests.unit.privacy.test_export import asked, lines, opened
@@ -154,7 +154,7 @@ def test_what_was_built_stays_what_it_was() -> None:
     assert world.datasets.show("first") == first
     for name in ("", "A", "a/b", "x" * 65):
         with pytest.raises(DataSetError):
-            world.datasets.free(name)
+            world.datasets.free(name, world.clock.now())
     with pytest.raises(DataSetError):
         world.datasets.show("other")
 
@@ -170,6 +170,21 @@ def test_a_run_that_was_cut_off_before_its_entry_proves_nothing(monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         world.build()
     assert world.datasets.show("first")["ledger"] is None
+    # and keeps its name for as long as it might be at work, and no longer
+    monkeypatch.undo()
+    with pytest.raises(DataSetError):
+        world.build()
+    world.clock.advance(AT_WORK_SECONDS)
+    world.person(BOB, "two")
+    made = world.build("first", BOB)
+    assert made["ledger"] is not None
+    assert world.datasets.people("first") == [(PROJECT, BOB)]
+    assert world.requests.get(f"y#{PROJECT}#{ALICE}", "first") is None
+    # which is a data set now, and stays what it is
+    world.clock.advance(AT_WORK_SECONDS)
+    with pytest.raises(DataSetError):
+        world.build()
+    assert world.datasets.show("first") == made
 
 
 def test_an_export_has_the_samples_and_the_data_sets_they_entered() -> None:

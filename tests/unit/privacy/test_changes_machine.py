@@ -100,3 +100,22 @@ def test_a_refusal_of_the_desk_comes_out_as_one_and_a_fault_says_nothing(
 def test_a_desk_that_does_not_answer_is_an_error_of_the_store(function: Function) -> None:
     with pytest.raises(AwsError):
         LambdaDesk(function, "changes").discard(PROJECT, ALICE, "x")
+
+
+def test_an_answer_without_an_end_is_read_no_further_than_it_is_taken() -> None:
+    class Endless(io.BytesIO):
+        pieces = 0
+
+        def read1(self, size: int | None = -1, /) -> bytes:
+            self.pieces += 1
+            return b"x" * 1024
+
+    class Talking(Function):
+        def open(self, method: str, target: str, body: bytes = b"", headers: Any = None) -> tuple[int, Any, Any]:
+            return 200, {}, answer
+
+    answer = Endless()
+    with pytest.raises(AwsError):
+        LambdaDesk(Talking(), "changes").discard(PROJECT, ALICE, "x")
+    assert answer.pieces == 65
+    assert answer.closed

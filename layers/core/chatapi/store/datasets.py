@@ -26,6 +26,8 @@ from chatapi.vault.lp import lp
 EVENT = "dataset.built"
 MOST_PEOPLE = 4000
 """Of one data set: its row names them all, and an item has at most 400 KB."""
+AT_WORK_SECONDS = 3600
+"""How long a run may take from its row to its entry in the ledger: seconds, in truth."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -54,11 +56,13 @@ class DataSets:
         self._table = table
         self._ledger = ledger
 
-    def free(self, name: str) -> None:
-        """DataSetError where the name is none, or is taken."""
+    def free(self, name: str, now: float) -> None:
+        """DataSetError where the name is none, or is taken. A run that was cut off before its entry in the ledger has
+        taken it for an hour: until then it may be at work."""
         if not _NAME.fullmatch(name):
             raise DataSetError("a data set's name has 1 to 64 small letters, digits and -")
-        if self._table.get(DATASETS, name) is not None:
+        row = self._table.get(DATASETS, name)
+        if row is not None and not self._cut_off(row, now):
             raise DataSetError("there is a data set of this name; what was built stays what it was")
 
     def record(self, name: str, sha256: str, entrants: Sequence[Entrant], left_out: int, now: float) -> dict[str, Any]:
@@ -85,15 +89,42 @@ class DataSets:
         people = [entrant.person for entrant in sorted(entrants)]
         row = {"pk": DATASETS, "sk": name, "kind": "dataset", "at": at, "ttl": expiry("dataset", now)}
         row |= {"samples": samples, "people": people, "left_out": left_out, "payload": payload}
-        try:
-            self._table.put({**row, "opening": os.urandom(32)}, absent=True)
-        except Collision:
-            raise DataSetError("there is a data set of this name; what was built stays what it was") from None
+        self._take({**row, "opening": os.urandom(32)}, now)
         self._table.put_all([_row(entrant, name, at, now) for entrant in entrants])
         standing = self._get(name)
         commitment = commit(standing["opening"], hashlib.sha256(payload).digest())
         self._ledger.append(EVENT, at, commitment, intent=None, intend=lambda old, new: self._intend(name, old, new))
         return self.show(name)
+
+    def _take(self, row: Item, now: float) -> None:
+        """Take the name, from a run that was cut off too: no data set appeared, so nobody entered one."""
+        taken = DataSetError("there is a data set of this name; what was built stays what it was")
+        try:
+            self._table.put(row, absent=True)
+            return
+        except Collision:
+            standing = self._table.get(DATASETS, row["sk"])
+        if standing is None or not self._cut_off(standing, now):
+            raise taken
+        put = {name: value for name, value in row.items() if name not in ("pk", "sk")}
+        expect = {"kind": "dataset", "opening": standing["opening"], "intent": standing.get("intent")}
+        try:
+            self._table.update(DATASETS, row["sk"], Change(put=put, drop=("intent",), expect=expect))
+        except Collision:
+            raise taken from None
+        people = [one.partition("#") for one in standing["people"]]
+        self._table.delete_all([(entrant_pk(project, subject), row["sk"]) for project, _, subject in people])
+
+    def _cut_off(self, row: Item, now: float) -> bool:
+        """Whether the run that took a name ended before its entry."""
+        return bool(row["at"] + AT_WORK_SECONDS <= now and self._entry(row) is None)
+
+    def _entry(self, row: Item) -> dict[str, Any] | None:
+        """The proof of a data set's entry in the ledger; None where there is none, or it is another's."""
+        entry = self._ledger.at(row["intent"]) if "intent" in row else None
+        shown = proof(entry, row["opening"]) if entry else None
+        holds = shown is not None and proof_holds(shown, hashlib.sha256(row["payload"]).digest())
+        return shown if holds else None
 
     def all(self) -> list[dict[str, Any]]:
         """Every data set, by name."""
@@ -103,10 +134,7 @@ class DataSets:
         """One, with the proof of its entry in the ledger: None where the run that built it was cut off before that, and
         so before there was a data set. DataSetError where there is none of this name."""
         row = self._get(name)
-        entry = self._ledger.at(row["intent"]) if "intent" in row else None
-        shown = proof(entry, row["opening"]) if entry else None
-        holds = shown is not None and proof_holds(shown, hashlib.sha256(row["payload"]).digest())
-        return {**self._shown(row), "ledger": shown if holds else None}
+        return {**self._shown(row), "ledger": self._entry(row)}
 
     def people(self, name: str) -> list[tuple[str, str]]:
         """(project, subject) of everybody in it."""

@@ -10,23 +10,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from chatapi.aws.av import from_item, to_av, to_item
+from chatapi.aws.calling import Caller
 from chatapi.aws.errors import AwsError, AwsUnavailable
 from chatapi.store.items import Change, Collision, Item, Key, Page
 
 _BATCH = 25
 _READS = 100
 _ROUNDS = 6
-
-
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 class DynamoTable:

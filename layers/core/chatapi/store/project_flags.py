@@ -16,7 +16,7 @@ from chatapi.aws.errors import AwsError
 from chatapi.limits.admission import project_key
 
 if TYPE_CHECKING:
-    from chatapi.store.dynamo import Caller
+    from chatapi.aws.calling import Caller
 
 FLAGS = {"o_analytics": "analytics", "o_improvement": "improvement"}
 """Attribute → purpose: those for which something is processed (`today` of policy/purposes.toml; a test compares)."""

@@ -8,7 +8,7 @@ from chatapi.aws.av import from_item, to_av
 from chatapi.limits.admission import project_key
 
 if TYPE_CHECKING:
-    from chatapi.store.dynamo import Caller
+    from chatapi.aws.calling import Caller
 
 ATTRIBUTES = ("pk", "kind", "st", "ret", "kms")
 """What the role may see of a project (template.yaml)."""

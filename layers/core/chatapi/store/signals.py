@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from chatapi.aws.av import from_item
+from chatapi.aws.calling import Caller
 from chatapi.store.items import Item
-
-
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 def every_row(client: Caller, table: str) -> Iterator[Item]:

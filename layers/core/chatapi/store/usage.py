@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from chatapi.aws.av import from_item, to_av
+from chatapi.aws.calling import Caller
 from chatapi.catalogue import expiry
 from chatapi.store.items import Item, Key, MemoryTable, Table
 from chatapi.usage import By, Counts
@@ -32,14 +33,6 @@ class DayIndex(Protocol):
 
     def rows(self, date: str) -> Iterator[Item]:
         """All of them, in no order, with their keys."""
-        ...
-
-
-class Caller(Protocol):
-    """What is needed of a client."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
         ...
 
 
