@@ -9,7 +9,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 
-from benchmarks import stubs, world
+from benchmarks import bare, stubs, world
 
 _COUNTED = 20
 _SHORT, _LONG = 800, 8000
@@ -24,13 +24,15 @@ def measure() -> dict[str, float]:
         whole = _chat(world.chat_body(20))
         stored = _chat(world.chat_body(20, store=True))
         short, long = (_chat(world.chat_body(tokens, stream=True)) for tokens in (20, 220))
-        (cpu,) = world.cpu_seconds(whole)
+        whole()  # connections made, secrets read
+        cpu, bare_calls = world.cpu_seconds(whole, bare.bare(servers.url, whole))
         plain, redacted = world.cpu_seconds(_chat(_letter(redact=False)), _chat(_letter(redact=True)))
         few, many = world.cpu_seconds(short, long)
         memory = _stream_memory()
         stored()  # a warm function has the subject's key
         return {
             "chat.cpu_ms": cpu * 1e3,
+            "chat.vs_bare_calls": cpu / bare_calls,
             "chat.per_token_us": (many - few) / 200 * 1e6,
             "chat.redaction_added_ms": (redacted - plain) * 1e3,
             "chat.stream_memory_kb": memory,

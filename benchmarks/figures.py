@@ -39,6 +39,7 @@ def _rights(name: str, calls: float) -> dict[str, Figure]:
 
 FIGURES: dict[str, Figure] = {
     "chat.cpu_ms": Figure("CPU of an unstored chat of 20 tokens: authorizer and chat function", 1.2),
+    "chat.vs_bare_calls": Figure("the same, to its four calls in plain Python with nothing around them"),
     "chat.per_token_us": Figure("CPU of one more streamed token", 30),
     "chat.redaction_added_ms": Figure("CPU that redaction adds to a chat with a prompt of 2,000 characters"),
     "chat.stream_memory_kb": Figure("memory of a stream of 8,000 tokens beyond one of 800, unstored", 64),

@@ -11,10 +11,15 @@ import tempfile
 from benchmarks import world
 
 _PROCESSES = 10
+# As the runtime does it. What that froze is given back: the end of a process is in the figure, and boto3's is.
+_CHAT = (
+    "import gc; from chatapi_runtime.loop import load; load('chat.handler.handler'); "
+    "import chat.handler; chat.handler._ready(); gc.unfreeze()"
+)
 # Each as far as it gets before its first request: imports, composition, clients made. No client connects.
 _STARTS = {
     "authorizer": ("AuthorizerFunction", "import authorizer.handler; authorizer.handler._service()"),
-    "chat": ("ChatFunction", "import chatapi_runtime.loop, chat.handler; chat.handler._ready()"),
+    "chat": ("ChatFunction", _CHAT),
     "privacy": ("PrivacyFunction", "import privacy.handler; privacy.handler._service()"),
     "boto3": ("AuthorizerFunction", "import boto3; boto3.client('dynamodb')"),
 }

@@ -36,6 +36,7 @@ BARS = {
     "rights.erasure_peak_mb": 160,
 }
 INFORMATIVE = {
+    "chat.vs_bare_calls",
     "chat.redaction_added_ms",
     "rights.records",
     "rights.export_seconds",
