@@ -29,7 +29,7 @@ def no_fault(context: Any, response: Any, case: Any) -> None:
 
 @schemathesis.check
 def events_conformance(context: Any, response: Any, case: Any) -> None:
-    """Each event of a stream is what `x-event-schema` says, a name that OpenAPI 3.1 lets us have and has none for."""
+    """The data of each event of a stream is what `x-event-schema` says; no keyword of JSON Schema fits `[DONE]`."""
     if not response.headers.get("content-type", [""])[0].startswith("text/event-stream"):
         return
     whole = case.operation.schema.raw_schema
