@@ -86,15 +86,13 @@ def test_what_a_person_said_is_in_clear_nowhere_then_in_their_copy_alone_and_aft
     own = names(planted, which(list(planted.values()), copy))
     assert own == set(TOLD) - {"wrong"}  # and the id is nowhere: it is known as a pseudonym
     assert not foreign.found_in(copy)
-    # and it lies in one place alone, under the stack's own key
+    # and it lies in one place alone, whose bucket the store key encrypts (tests/template/test_stores.py)
     places = found(stack, foreign, *planted.values())
     assert set(places) == {planted[name].text for name in own}
     (place,) = set.union(*places.values())
     bucket, _, key = place[1].partition("/")
     assert (place[0], bucket) == ("object", stack.info.outputs["ExportsBucket"])
     assert request["id"] in key
-    (rule,) = stack.aws("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
     # when they are erased, then it is nowhere at all
     assert who.asks("erasure")["status"] == "completed"
     assert found(stack, foreign, *planted.values()) == {}
