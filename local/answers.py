@@ -11,162 +11,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from openai.types import CreateEmbeddingResponse, Model
-from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionDeleted
-from openai.types.chat import ChatCompletionStoreMessage as StoreMessage
-from openai.types.conversations import Conversation, ConversationDeletedResource, ConversationItem, ConversationItemList
-from openai.types.responses import Response, ResponseItemList, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-REF = "#/components/schemas/"
-
-ANSWERS: dict[str, Any] = {
-    "ChatCompletion": ChatCompletion,
-    "ChatCompletionChunk": ChatCompletionChunk,
-    "ChatCompletionDeleted": ChatCompletionDeleted,
-    "ChatCompletionStoreMessage": StoreMessage,
-    "CreateEmbeddingResponse": CreateEmbeddingResponse,
-    "Model": Model,
-    "Response": Response,
-    "ResponseStreamEvent": ResponseStreamEvent,
-    "ResponseItemList": ResponseItemList,
-    "Conversation": Conversation,
-    "ConversationItem": ConversationItem,
-    "ConversationItemList": ConversationItemList,
-    "ConversationDeletedResource": ConversationDeletedResource,
-}
-"""What is answered, by its name in the document. The rest of `made` is built of these."""
-
-_ITEMS = (
-    "message",
-    "reasoning",
-    "function_call",
-    "function_call_output",
-    "custom_tool_call",
-    "custom_tool_call_output",
+from local.answered import (
+    ANSWERS,
+    GONE,
+    KINDS,
+    NARROWER,
+    NONE,
+    NULL,
+    OF_OTHERS,
+    OPTIONAL,
+    OURS,
+    REF,
+    STORED,
+    TEXT_OR_NULL,
 )
-_PARTS: tuple[str, ...] = (
-    "output_text",
-    "refusal",
-    "reasoning_text",
-    "summary_text",
-    "input_text",
-    "input_image",
-    "input_file",
-)
-_PARTS += ("text", "image_url")
-_CHOSEN = ("function", "custom", "allowed_tools", "json_object", "json_schema")
-_EVENTS: tuple[str, ...] = (
-    "created",
-    "in_progress",
-    "completed",
-    "incomplete",
-    "failed",
-    "output_item.added",
-    "output_item.done",
-)
-_EVENTS += ("content_part.added", "content_part.done", "output_text.delta", "output_text.done", "refusal.delta")
-_EVENTS += ("refusal.done", "reasoning_text.delta", "reasoning_text.done", "function_call_arguments.delta")
-_EVENTS += ("function_call_arguments.done", "custom_tool_call_input.delta", "custom_tool_call_input.done")
-_KINDS = frozenset([*_ITEMS, *_PARTS, *_CHOSEN, "error", *(f"response.{name}" for name in _EVENTS)])
-"""The values of `type` that occur here. A union loses its other members."""
-_GONE = frozenset(
-    {
-        "audio",
-        "function_call",
-        "image",
-        "input_transformations",
-        "prompt_cache_diagnostics",
-        "prompt_cache_options",
-        "tool_usage",
-        "user",
-        "async",
-        "caller",
-        "namespace",
-        "created_by",
-        "allowed_callers",
-        "defer_loading",
-        "output_schema",
-        "phase",
-        "misalignment",
-        "prompt_cache_breakpoint",
-        "cache_write_tokens_details",
-        "text_tokens",
-        "image_tokens",
-        "file_id",
-        "file_url",
-    }
-)
-"""Fields that no answer has."""
-_NULL = {"type": "null"}
-_NONE: dict[str, Any] = {"type": "array", "maxItems": 0}
-_TEXT_OR_NULL = {"type": ["string", "null"]}
-_RECEIPT = {"$ref": REF + "DataHandlingReceipt"}
-_STORED: tuple[str, ...] = (
-    "temperature",
-    "top_p",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "tools",
-    "tool_choice",
-)
-_STORED += ("response_format",)
-"""What a stored completion has besides: OpenAI sends these, and its types do not name them."""
-
-_OF_OTHERS = frozenset({"Usage"})
-"""Names that the document has by hand, for other routes."""
-
-_CUSTOM_DELTA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "input": {"type": "string"}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
-"""OpenAI sends it and its types for Node have it, those for Python do not (openai-python, issue 2530)."""
-OURS: dict[str, dict[str, Any]] = {
-    "ChatCompletion": {"data_handling": _RECEIPT},
-    "ChatCompletionChunk": {"data_handling": _RECEIPT},
-    "CreateEmbeddingResponse": {"data_handling": _RECEIPT},
-    "Response": {"data_handling": _RECEIPT},
-    "Model": {"chatapi": {"$ref": REF + "ModelFacts"}},
-    "ChoiceDeltaToolCall": {"custom": _CUSTOM_DELTA},
-}
-"""The documented fields that OpenAI's types do not have (docs/chat.md)."""
-
-_NARROWER: dict[str, dict[str, Any]] = {
-    "ChatCompletion": {"moderation": None, "metadata": None},
-    "ChatCompletionChunk": {"moderation": None},
-    "ChatCompletionMessage": {"annotations": _NONE},
-    "ChoiceDeltaToolCall": {"type": {"enum": ["function", "custom"]}},
-    "Response": {
-        "access_programs": _NULL,
-        "background": {"const": False},
-        "instructions": _TEXT_OR_NULL,
-        "moderation": _NULL,
-        "prompt": _NULL,
-        "prompt_cache_key": _NULL,
-        "prompt_cache_retention": _NULL,
-        "safety_identifier": _NULL,
-        "status": {"enum": ["in_progress", "completed", "incomplete", "failed"]},
-    },
-    "ResponseError": {"type": None, "param": None},
-    "Reasoning": {"summary": _NULL, "context": None, "generate_summary": None, "mode": None},
-    "ResponseOutputText": {"annotations": _NONE},
-    "ResponseInputFile": {"detail": None},
-    "ResponseFunctionToolCallOutputItem": {"name": None},
-}
-"""What fields of a type are here; None: none of it is there."""
-
-_OPTIONAL: dict[str, frozenset[str]] = {
-    "ChatCompletionChunk": frozenset({"obfuscation", "usage"}),
-    "ChatCompletionMessage": frozenset({"tool_calls"}),
-    "ChoiceDelta": frozenset({"content", "refusal", "role", "tool_calls"}),
-    "ChoiceDeltaToolCall": frozenset({"id", "type", "function"}),
-    "ChoiceDeltaToolCallFunction": frozenset({"name"}),
-    "ResponseFormatTextJSONSchemaConfig": frozenset({"description", "strict"}),
-}
-"""What may be left out. Everything else is always there, if null."""
 
 _OBFUSCATION = {"type": "string", "description": "Padding, where it was asked for"}
 
@@ -178,7 +38,7 @@ def answers(requests: dict[str, Any]) -> dict[str, Any]:
     roots, told = TypeAdapter.json_schemas(adapters, ref_template="{model}")  # type: ignore[arg-type]
     cut = _Cut(told["$defs"])
     made = {name: cut.schema(schema) for name, schema in told["$defs"].items()}
-    names = _names(made, taken={*requests, *ANSWERS, *_OF_OTHERS})
+    names = _names(made, taken={*requests, *ANSWERS, *OF_OTHERS})
     wanted = {name: cut.schema(roots[name, "validation"]) for name in ANSWERS}
     for name, schema in wanted.items():
         if set(schema) == {"$ref"}:
@@ -210,13 +70,13 @@ class _Cut:
 
     def _object(self, node: dict[str, Any]) -> dict[str, Any]:
         name = node["title"]
-        here = _NARROWER.get(name, {})
+        here = NARROWER.get(name, {})
         fields = {
             field: here.get(field) or self.schema(schema)
             for field, schema in node["properties"].items()
-            if field not in _GONE and here.get(field, schema) is not None
+            if field not in GONE and here.get(field, schema) is not None
         }
-        optional = _OPTIONAL.get(name, frozenset())
+        optional = OPTIONAL.get(name, frozenset())
         told = _first_sentence(node["description"]) if "description" in node else ""
         return {
             "type": "object",
@@ -245,7 +105,7 @@ class _Cut:
     def _occurs(member: dict[str, Any]) -> bool:
         kind = member.get("properties", {}).get("type", {})
         kinds = kind.get("enum") or ([kind["const"]] if "const" in kind else [])
-        return not kinds or not _KINDS.isdisjoint(kinds)
+        return not kinds or not KINDS.isdisjoint(kinds)
 
 
 def _names(made: dict[str, Any], taken: set[str]) -> dict[str, str]:
@@ -314,7 +174,7 @@ _FACTS: dict[str, Any] = {
     "processor_retention_days": {"type": "integer", "minimum": 0},
     "region": {"type": "string"},
     "training": {"type": "boolean"},
-    "transfer": _TEXT_OR_NULL,
+    "transfer": TEXT_OR_NULL,
 }
 _METADATA = {"type": "object", "maxProperties": 16, "additionalProperties": {"type": "string", "maxLength": 512}}
 
@@ -323,14 +183,14 @@ def _by_hand(found: dict[str, Any], requests: dict[str, Any]) -> dict[str, Any]:
     """What OpenAI has no type for, or one that does not say what is answered."""
     asked = requests["ChatRequest"]["properties"]
     completion = found["ChatCompletion"]
-    stored = {**completion["properties"], "metadata": _METADATA, **{name: asked[name] for name in _STORED}}
+    stored = {**completion["properties"], "metadata": _METADATA, **{name: asked[name] for name in STORED}}
     del stored["data_handling"]
     message = found["ChatCompletionStoreMessage"]
     said = message["properties"] | {
         "role": requests["Message"]["properties"]["role"],
-        "annotations": _NONE,
-        "content_parts": {"anyOf": [{"type": "array", "items": {"$ref": REF + "Part"}}, _NULL]},
-        "name": _TEXT_OR_NULL,
+        "annotations": NONE,
+        "content_parts": {"anyOf": [{"type": "array", "items": {"$ref": REF + "Part"}}, NULL]},
+        "name": TEXT_OR_NULL,
         "tool_call_id": {"type": "string"},
     }
     return {
@@ -369,5 +229,5 @@ def _list_of(name: str) -> dict[str, Any]:
 
 
 def _page(name: str) -> dict[str, Any]:
-    ends = {"first_id": _TEXT_OR_NULL, "last_id": _TEXT_OR_NULL, "has_more": {"type": "boolean"}}
+    ends = {"first_id": TEXT_OR_NULL, "last_id": TEXT_OR_NULL, "has_more": {"type": "boolean"}}
     return _closed({"object": {"const": "list"}, "data": _list_of(name), **ends})

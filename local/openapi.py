@@ -18,7 +18,8 @@ from pydantic.json_schema import models_json_schema
 from chat.embeddings import EmbeddingsRequest
 from chat.responses.wire import ConversationCreate, ConversationUpdate, ItemsCreate, ResponseCreate
 from chat.wire import ChatRequest, CompletionUpdate
-from local.answers import REF, answers
+from local.answered import REF
+from local.answers import answers
 from local.settings import ROOT
 
 DOCUMENT = ROOT / "functions" / "privacy" / "openapi.json"

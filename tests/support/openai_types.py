@@ -10,6 +10,7 @@ from openai.types import CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionDeleted
 from pydantic import BaseModel
 
+from local.answered import STORED
 from tests.support.strict import described, models, strictly
 
 MAY_LACK = {
@@ -22,22 +23,11 @@ MAY_LACK = {
     "CompletionTokensDetails": {"text_tokens"},
     "PromptTokensDetails": {"image_tokens", "text_tokens"},
 }
-STORED = {
-    "temperature",
-    "top_p",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "tools",
-    "tool_choice",
-    "response_format",
-}
-"""OpenAI sends these with stored completions; its specification does not name them."""
 
 
 def chat_completion(value: Any, *, stored: bool = False) -> None:
     """A completion."""
-    _check(ChatCompletion, value, STORED if stored else set(), "StoredChatCompletion" if stored else "")
+    _check(ChatCompletion, value, frozenset(STORED if stored else ()), "StoredChatCompletion" if stored else "")
 
 
 def chunk(value: Any) -> None:
@@ -74,7 +64,7 @@ def error(value: Any) -> None:
     assert all(isinstance(value["error"][name], str | None) for name in ("param", "code"))
 
 
-def _check(kind: type[BaseModel], value: Any, more: frozenset[str] | set[str] = frozenset(), said: str = "") -> None:
+def _check(kind: type[BaseModel], value: Any, more: frozenset[str] = frozenset(), said: str = "") -> None:
     for _, found in models(strictly(kind, value, ours=frozenset(f".{name}" for name in more), name=said)):
         name = type(found).__name__
         missing = set(type(found).model_fields) - found.model_fields_set - MAY_LACK.get(name, set())

@@ -16,7 +16,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, TypeAdapter
 
-from local.answers import ANSWERS, OURS
+from local.answered import ANSWERS, OURS
 from local.openapi import DOCUMENT
 
 
