@@ -14,7 +14,7 @@ PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 
 .SILENT:
 .NOTPARALLEL:
-.PHONY: help run stop test e2e check bench bench-peers prove deploy lock clean
+.PHONY: help run stop test e2e check bench bench-peers prove prove-setup deploy lock clean
 
 help:
 	echo "make run     the whole stack on this machine: PORT=8080 AWS_PORT=4566 LOCAL=.local;"
@@ -25,7 +25,8 @@ help:
 	echo "make e2e     the end-to-end suite, against a stack of its own on free ports"
 	echo "make bench   measure; writes .local/bench.json; RECORDS=50000 for a larger data subject than 5,000"
 	echo "make bench-peers  the same chat through other gateways; BEDROCK_ACCESS_GATEWAY=DIR for one that is no package"
-	echo "make prove   the long campaigns, thousands of cases each"
+	echo "make prove   the long campaigns, thousands of cases each, and how many each tried: hours; PART=chat for one of"
+	echo "             chat limits vault rights rest; CASES=10 tries a tenth"
 	echo "make deploy  build and deploy to the AWS account of your profile: ENV=default|prod RUNTIME=python3.13"
 	echo "make lock    renew requirements/*.txt (needs uv)"
 	echo "make clean   remove what the targets above made"
@@ -65,10 +66,29 @@ bench-peers:
 	$(SETUP) peers || echo "the peers could not be installed: see the lines above"
 	$(IN) benchmarks.peers
 
-prove:
+# A part's suites without a stack run on all cores, those on a stack (STACK_part) one after the other. `rest` is what no
+# other part names, so that a new suite is in one.
+PARTS = chat limits vault rights rest
+chat = tests/unit/providers tests/unit/chat tests/unit/aws
+limits = tests/unit/limits tests/unit/authorizer tests/unit/account
+vault = tests/unit/vault tests/unit/store
+rights = tests/unit/privacy tests/unit/certificates tests/unit/ledger tests/privacy
+rest = $(filter-out $(chat) $(limits) $(vault) $(rights),$(wildcard tests/unit/[a-z]*))
+STACK_chat = tests/contract/sdk
+STACK_limits = tests/e2e/test_limits_race.py
+STACK_rights = tests/e2e/test_late_writers.py tests/e2e/test_interrupted_erasure.py
+PART ?= $(PARTS)
+CASES ?= 100
+CAMPAIGN = CHATAPI_CAMPAIGN=$(CASES) $(IN) pytest -p tests.support.counts --timeout 0
+
+.PHONY: $(PARTS:%=prove-%)
+prove: $(PART:%=prove-%)
+prove-setup:
 	$(SETUP) dev sam stack runtime layer clients
-	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/unit tests/privacy tests/e2e/test_limits_race.py tests/e2e/test_late_writers.py tests/e2e/test_interrupted_erasure.py --timeout 0
-	CHATAPI_CAMPAIGN=100 $(IN) pytest tests/contract/sdk/test_schemathesis.py
+	$(IN) local.browser > /dev/null
+$(PARTS:%=prove-%): prove-%: prove-setup
+	$(CAMPAIGN) $(PARALLEL) $($*)
+	$(if $(STACK_$*),$(CAMPAIGN) $(STACK_$*))
 
 # The interpreter that builds must be of the functions' version: RUNTIME, as in the parameter PythonRuntime.
 ENV ?= default

@@ -206,7 +206,9 @@ def test_the_function_may_die_in_every_task_of_one_erasure(
     assert likeness(who.certificate(request)) == likeness(other.certificate(undisturbed))
 
 
-def test_the_function_may_die_at_any_call_of_any_task(line: ListenedLine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_function_may_die_at_any_call_of_any_task(
+    line: ListenedLine, capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
+) -> None:
     # given every call at which it can die
     deaths = Deaths(line)
     points = deaths.all() if SCALE > 1 else SOME
@@ -221,5 +223,6 @@ def test_the_function_may_die_at_any_call_of_any_task(line: ListenedLine, capsys
             said = f"FAILED {problem!r}"
         with capsys.disabled():
             print(f"{number:4} {time.monotonic() - begun:6.0f} s {name}: {said}", flush=True)
+    record_property("cases", f"{len(part)} of {len(points)} deaths")
     # then the erasure ends the same
     assert failed == [], f"CHATAPI_POINTS='{' '.join(failed)}' tries these alone"

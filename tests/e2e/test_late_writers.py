@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
@@ -245,7 +245,9 @@ class Round:
         return [*found, *(row for row in locators if row["generation"] == 1)]
 
 
-def test_nothing_is_left_of_what_late_writers_wrote(stack: RunningStack) -> None:
+def test_nothing_is_left_of_what_late_writers_wrote(
+    stack: RunningStack, record_property: Callable[[str, object], None]
+) -> None:
     clients, total, begun = Clients(stack), Counter[str](), time.monotonic()
     with ThreadPoolExecutor(WRITERS) as pool:
         for seed in range(FIRST, FIRST + ROUNDS):
@@ -259,6 +261,6 @@ def test_nothing_is_left_of_what_late_writers_wrote(stack: RunningStack) -> None
             total += race.counts
             if (seed + 1) % 50 == 0:
                 print(seed + 1, "rounds done", f"{time.monotonic() - begun:.0f} s", dict(total), flush=True)
-    print(ROUNDS, "rounds:", dict(total))
+    record_property("cases", f"{ROUNDS} rounds of {WRITERS} writers: {dict(total)}")
     # and everything that was to go wrong did
     assert all(total[what] >= ROUNDS // 2 for what in ("killed", "conflict", "unprocessed", "refused", "acknowledged"))

@@ -7,6 +7,7 @@ moto is not atomic across threads, so this story is told on the local stack's Dy
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Lock, local
@@ -43,6 +44,12 @@ EACH = estimate(400)
 PRICE = dearest("local")
 COST = PRICE.cost(100, 0, DEFAULT_OUTPUT_TOKENS)
 ROOMY = {"rpm": 10_000, "tpm": 10**9, "rpd": 10_000, "tpmo": 10**12, "conc": 10_000}
+
+
+@pytest.fixture(autouse=True)
+def rounds(record_property: Callable[[str, object], None]) -> None:
+    """Each test here is run so often."""
+    record_property("cases", f"{REPETITIONS} rounds")
 
 
 class Race:

@@ -7,10 +7,14 @@ The scripted model makes token n + 1 only when the client has said that it has t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from random import Random
+
 import httpx
 import pytest
 from openai import OpenAI
 
+from tests.support.campaign import FIRST, SCALE, examples
 from tests.support.live_stack import MODEL, Caller, Live
 from tests.support.scripted_answers import Script
 from tests.support.scripted_upstream import ScriptedUpstream
@@ -20,8 +24,8 @@ PROMPT = 1
 """What the scripted model counts for a short message."""
 
 
-def gated(tokens: int, **changes: bool) -> Script:
-    return Script(pieces=tuple(f"<{n}>" for n in range(tokens)), gated=True, **changes)
+def gated(tokens: int, *, usage: bool = True) -> Script:
+    return Script(pieces=tuple(f"<{n}>" for n in range(tokens)), gated=True, usage=usage)
 
 
 def test_each_token_arrives_before_the_next_is_made(client: OpenAI, upstream: ScriptedUpstream) -> None:
@@ -91,3 +95,34 @@ def test_who_leaves_in_mid_stream_pays_for_what_was_made(
         assert settled == PROMPT + 40
     else:  # without the model's figures the prompt is estimated from the body's size
         assert PROMPT + 40 <= settled < 40 + 100
+
+
+@pytest.mark.timeout(600 + 6 * SCALE)
+def test_whoever_leaves_after_any_token_pays_for_what_was_made(
+    client: OpenAI,
+    upstream: ScriptedUpstream,
+    live: Live,
+    caller: Caller,
+    record_property: Callable[[str, object], None],
+) -> None:
+    rounds = examples(2)
+    for seed in range(FIRST, FIRST + rounds):
+        # given a model that would say some tokens, a limit that may be lower, and a client that reads k of them
+        choose, before = Random(seed), live.settled(caller.project)
+        would, limit = choose.randint(1, 80), choose.randint(1, 60)
+        read = choose.randrange(min(would, limit))
+        upstream.reset()
+        upstream.script(gated(would))
+        with client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "go"}], stream=True, max_tokens=limit
+        ) as stream:
+            upstream.release(read)
+            for _ in zip(range(read + 1), stream, strict=False):
+                pass
+        # when it has gone, the function works on to its bound
+        upstream.release(would)
+        made = upstream.wait_for("done").sent
+        # then what is settled is what the model says that it made, and no slot is left (`settled` waits for that)
+        assert live.settled(caller.project) - before == PROMPT + made, seed
+        assert made == min(would, limit), seed
+    record_property("cases", f"{rounds} clients")
