@@ -14,6 +14,7 @@ from tests.unit.providers.frames import encode
 
 CUTS = st.lists(st.integers(1, 60), max_size=8)
 LINES = st.sampled_from([b"data: a", b"data:b", b"data", b"event: x", b": comment", b"", b"\r", b"data: \xc3\xbc\r"])
+BLOCKS = st.sampled_from([b"data: a\n\n", b"data: b\r\n\r\n", b"data: c\r\n\n", b"data: d\ndata: e\n\n", b": x\n\n"])
 
 
 def cut(wire: bytes, cuts: list[int]) -> list[bytes]:
@@ -24,10 +25,12 @@ def cut(wire: bytes, cuts: list[int]) -> list[bytes]:
     return [*pieces, wire[at:]]
 
 
-@given(st.lists(LINES | st.binary(max_size=20), max_size=20), CUTS)
+@given(
+    st.lists(LINES | st.binary(max_size=20), max_size=20).map(b"\n".join) | st.lists(BLOCKS, max_size=9).map(b"".join),
+    CUTS,
+)
 @settings(max_examples=examples(250))
-def test_sse_is_the_same_however_it_is_cut(lines: list[bytes], cuts: list[int]) -> None:
-    wire = b"\n".join(lines)
+def test_sse_is_the_same_however_it_is_cut(wire: bytes, cuts: list[int]) -> None:
     whole, decoder = SseDecoder().feed(wire), SseDecoder()
     assert [event for piece in cut(wire, cuts) for event in decoder.feed(piece)] == whole
 
