@@ -33,7 +33,7 @@ class Model(ScriptedProvider):
 
 
 @given(st.integers(0, MOST), st.integers(1, 2 * MOST), st.integers(1, MOST), st.booleans())
-@settings(max_examples=examples(2))
+@settings(max_examples=examples(20))
 def test_what_was_generated_is_settled(read: int, would: int, limit: int, told: bool) -> None:
     # given a model that may want to say more than the limit, and a connection that breaks once `read` of it was written
     model = Model(would, told)
@@ -54,7 +54,7 @@ def test_what_was_generated_is_settled(read: int, would: int, limit: int, told: 
 
 
 @given(st.integers(0, MOST), st.booleans())
-@settings(max_examples=examples(2))
+@settings(max_examples=examples(20))
 def test_a_provider_that_breaks_off_is_settled_like_a_client_that_leaves(made: int, stream: bool) -> None:
     world = World()
     world.provider.add([*[Text("t")] * made, ProviderBroken()])
