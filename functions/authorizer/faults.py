@@ -20,7 +20,7 @@ MEMORY = 300.0
 """For how many seconds after the store's own word a key may be admitted without it."""
 PER_SECOND = 5
 CAPACITY = 256
-_KEPT = ("st", "region", "smo", "urpm", "utpm", "red")
+_KEPT = ("region", "smo", "urpm", "utpm", "red", "guard")
 
 
 class WithoutStore:
@@ -64,5 +64,13 @@ class WithoutStore:
             return None
         self._admitted += 1
         log("store_open", level="error", function="authorizer", project=project, count=self._admitted)
-        scopes, region, redact = frozenset(key["s"]), item.get("region", ""), item.get("red", "")
-        return Verdict(project, kid, scopes=scopes, retention="none", region=region, redact=redact), key
+        verdict = Verdict(
+            project,
+            kid,
+            scopes=frozenset(key["s"]),
+            retention="none",
+            region=item.get("region", ""),
+            guardrail=item.get("guard", ""),
+            redact=item.get("red", ""),
+        )
+        return verdict, key

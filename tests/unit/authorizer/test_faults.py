@@ -72,6 +72,10 @@ def test_what_is_to_be_redacted_is_so_without_the_store_as_well() -> None:
     assert House(red="email", key={"rd": "card"}).ask().redact == "email card"
 
 
+def test_a_projects_guardrail_filters_without_the_store_as_well() -> None:
+    assert House(guard="example").ask().guardrail == "example"
+
+
 @pytest.mark.parametrize(
     "request_",
     [
