@@ -7,8 +7,10 @@ under the key of its own data subject and ends at its own time. A chain with a m
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chat.responses.conversations import Conversations, Shared
@@ -122,20 +124,37 @@ class History:
         handle, record = self._records.find(project, "response", response)
         return _stored(handle, record.body)
 
-    def referenced(self, caller: Verdict, wanted: str, context: Context, param: str) -> Item:
-        """The stored item that an `item_reference` names. NotFound."""
-        may_read(caller, param)
-        for item in context.items:
-            if item["id"] == wanted:
-                return item
-        token = next((token for prefix in PREFIXES if (token := token_of(prefix, wanted))), None)
-        if token is not None:
-            with suppress(NotFound, StopIteration):
-                # An item's id leads to its response: they are of one family.
-                found = self.find(caller.project, PREFIX + Family.of(token).token(0))
-                items: list[Item] = [*found.input, *found.response["output"]]
-                return next(item for item in items if item["id"] == wanted)
-        raise NotFound(param=param)
+    def referenced(
+        self, caller: Verdict, wanted: Sequence[tuple[str, str]], context: Context
+    ) -> tuple[Mapping[str, Item], Context]:
+        """The stored items that a request names by their ids, each with the parameter that names it; and the context
+        with what they add to its size and people. A response is read once, however many of its items are named.
+        NotFound, BadRequest where they are too much."""
+        if not wanted:
+            return {}, context
+        may_read(caller, wanted[0][1])
+        times = Counter(name for name, _ in wanted)
+        found = {item["id"]: item for item in context.items if item["id"] in times}
+        missing: dict[str, dict[str, str]] = {}
+        for name, param in wanted:
+            if name not in found:
+                missing.setdefault(_response_of(name, param), {}).setdefault(name, param)
+        if len(missing) > LONGEST_CHAIN:
+            raise BadRequest("The items are of too many responses.", code="invalid_value", param="input")
+        size, subjects = sum(_weight(item) * times[name] for name, item in found.items()), set(context.subjects)
+        for response, names in missing.items():
+            theirs: dict[str, Item] = {}
+            with suppress(NotFound):
+                stored = self.find(caller.project, response)
+                subjects.add(stored.handle.subject)
+                theirs = {item["id"]: item for item in (*stored.input, *stored.response["output"])}
+            for name, param in names.items():
+                if name not in theirs:
+                    raise NotFound(param=param)
+                found[name] = theirs[name]
+                size += _weight(theirs[name]) * times[name]
+            _bound(size, "input")
+        return found, replace(context, size=context.size + size, subjects=frozenset(subjects))
 
     def keep(
         self,
@@ -172,6 +191,14 @@ def may_read(caller: Verdict, param: str) -> None:
         raise RetentionNotPermitted(param)
     if "history" not in caller.scopes:
         raise Forbidden(param=param)
+
+
+def _response_of(item: str, param: str) -> str:
+    """The response that an item's id leads to: they are of one family. NotFound of `param`."""
+    token = next((token for prefix in PREFIXES if (token := token_of(prefix, item))), None)
+    if token is None:
+        raise NotFound(param=param)
+    return PREFIX + Family.of(token).token(0)
 
 
 def _unsuitable(message: str) -> BadRequest:

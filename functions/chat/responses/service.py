@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
+from typing import Any, TypeGuard
 
 from chat import receipts
 from chat.accounting import Account
@@ -17,6 +17,7 @@ from chat.redaction import guarded
 from chat.replays import Claim, Replays
 from chat.responses.events import Answering, usage_of
 from chat.responses.history import PREFIX, Context, History
+from chat.responses.shapes import ItemReference
 from chat.responses.stored import replayed
 from chat.responses.translate import Item, chat_request, full, item_id, of_text, renamed
 from chat.responses.truncation import fitting
@@ -56,7 +57,7 @@ class Responses:
         """Check, call the provider and answer. `timeout` in seconds for all of it, `key` the request's Idempotency-Key:
         with one it is generated once, as a chat is (chat/replays.py)."""
         context = self._history.context(request, caller)
-        given = self._given(request, caller, context)
+        given, context = self._given(request, caller, context)
         if not context.items and not given:
             if request.input is None:
                 raise BadRequest("A required parameter is missing.", code="missing_required_parameter", param="input")
@@ -153,16 +154,19 @@ class Responses:
         headers["content-type"] = "application/json"
         return Answer(headers, iter([_whole(generation, answering, self._clock)]))
 
-    def _given(self, request: ResponseCreate, caller: Verdict, context: Context) -> list[Item]:
-        """The request's own items in full; a referenced one is read and comes in as a copy."""
+    def _given(self, request: ResponseCreate, caller: Verdict, context: Context) -> tuple[list[Item], Context]:
+        """The request's own items in full, and the context with what they need of it: a referenced item is read, and
+        comes in as a copy."""
         if request.input is None or isinstance(request.input, str):
-            return [] if request.input is None else [of_text(request.input)]
-        return [
-            full(item)
-            if "role" in item or "type" in item
-            else self._history.referenced(caller, item["id"], context, f"input[{index}]")
-            for index, item in enumerate(request.input)
-        ]
+            return [] if request.input is None else [of_text(request.input)], context
+        names = [(item["id"], f"input[{at}]") for at, item in enumerate(request.input) if _is_reference(item)]
+        found, context = self._history.referenced(caller, names, context)
+        return [found[item["id"]] if _is_reference(item) else full(item) for item in request.input], context
+
+
+def _is_reference(item: Any) -> TypeGuard[ItemReference]:
+    """Of the fields of an item a reference has its id alone (responses/shapes.py)."""
+    return "role" not in item and "type" not in item
 
 
 def skeleton(request: ResponseCreate, response_id: str, created: int) -> dict[str, Any]:
