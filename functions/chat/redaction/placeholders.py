@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from chat.redaction.detect import VALUE, Detector, Found, TooManyValues
+from chat.redaction.known import Known
 
 MOST_VALUES = 10_000
 """Different values of one request. More is not taken: nothing of it is sent."""
@@ -27,9 +28,9 @@ class Placeholders:
         self._detector = detector
         self._numbered = numbered
         self._found: dict[str, list[Found]] = {}
-        self._told: dict[str, str] = {}
+        self._told = Known()
         self._by_value: dict[str, str] = {}
-        self._written: dict[str, str] = {}
+        self._written = Known()
         self.values: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
         self._above: dict[str, int] = {}
@@ -37,7 +38,9 @@ class Placeholders:
             for match in _LOOKALIKE.finditer(text):
                 self._above[match[1]] = max(self._above.get(match[1], 0), int(match[2]))
             self._found[text] = found = detector.find(text)
-            self._told.update({text[each.start : each.end]: each.kind for each in found if each.told})
+            for each in found:
+                if each.told:
+                    self._told.add(text[each.start : each.end], each.kind)
             if len(self._told) > MOST_VALUES:
                 raise TooManyValues
         self._least = above
@@ -52,13 +55,8 @@ class Placeholders:
         it is written in JSON, by us or by a model."""
         return self._rebuilt(text, self._detector.find(text), self._written)
 
-    def _rebuilt(self, text: str, found: list[Found], known: Mapping[str, str]) -> str:
-        spans = [(each.start, each.end, each.kind) for each in found]
-        for value, kind in known.items():
-            at = text.find(value)
-            while at >= 0:
-                spans.append((at, at + len(value), kind))
-                at = text.find(value, at + len(value))
+    def _rebuilt(self, text: str, found: list[Found], known: Known) -> str:
+        spans = [(each.start, each.end, each.kind) for each in found] + known.spans(text)
         out, done = [], 0
         for start, end, kind in _merged(spans):
             out += [text[done:start], self._name(text[start:end], kind or VALUE)]
@@ -75,7 +73,8 @@ class Placeholders:
             number = max(self._least, self._above.get(label, 0)) + self.counts[kind]
             placeholder = f"<{label}_{number}>" if self._numbered else f"<{label}>"
             self._by_value[value] = placeholder
-            self._written |= dict.fromkeys((value, json.dumps(value)[1:-1], _inside(value)), "")
+            for written in (value, json.dumps(value)[1:-1], _inside(value)):
+                self._written.add(written)
             self.values[placeholder] = value
         return placeholder
 
