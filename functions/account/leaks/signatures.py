@@ -25,6 +25,8 @@ from chatapi.clock import Clock
 MAX_SET = 64 * 1024
 KEEP_SECONDS = 3600.0
 """How long a fetched set is good."""
+PAUSE_SECONDS = 10.0
+"""How long a partner that did not answer is not asked again, whatever is reported meanwhile."""
 ASK_AGAIN_SECONDS = 60.0
 """How often an unknown identifier may lead to a further fetch: forgeries must not turn this into a flood of the
 partner."""
@@ -45,7 +47,7 @@ class PublicKeys:
         self._fetch = fetch
         self._clock = clock
         self._keys: Keys = {}
-        self._fetched: float | None = None
+        self._fetched = self._failed = float("-inf")
 
     def signed(self, identifier: str | None, signature: str | None, body: bytes) -> bool:
         """Whether `body` carries a signature of the key that `identifier` names. KeysUnreachable where that cannot be
@@ -56,7 +58,7 @@ class PublicKeys:
             raw = base64.b64decode(signature, validate=True)
         except (binascii.Error, ValueError):
             return False
-        key = self._key(identifier)
+        key = self._key(identifier, self._fetch)
         if key is None:
             return False
         try:
@@ -65,19 +67,19 @@ class PublicKeys:
             return False
         return True
 
-    def _key(self, identifier: str) -> ec.EllipticCurvePublicKey | None:
+    def _key(self, identifier: str, fetch: Callable[[], bytes]) -> ec.EllipticCurvePublicKey | None:
         now = self._clock.monotonic()
-        age = None if self._fetched is None else now - self._fetched
-        wanted = age is None or age > KEEP_SECONDS or (identifier not in self._keys and age > ASK_AGAIN_SECONDS)
-        if wanted and self._fetch is not None:
+        age = now - self._fetched
+        wanted = age > KEEP_SECONDS or (identifier not in self._keys and age > ASK_AGAIN_SECONDS)
+        if wanted and now - self._failed >= PAUSE_SECONDS:
             try:
-                self._keys = parse_keys(self._fetch())
+                self._keys = parse_keys(fetch())
             except (OSError, http.client.HTTPException, ValueError):
-                unreachable = True
+                self._failed = now
             else:
-                self._fetched, unreachable = now, False
-            if unreachable and (age is None or age > KEEP_SECONDS):
-                raise KeysUnreachable  # outside the handler: a cause could quote the answer
+                self._fetched = now
+        if now - self._fetched > KEEP_SECONDS:
+            raise KeysUnreachable  # outside the handler: a cause could quote the answer
         return self._keys.get(identifier)
 
 

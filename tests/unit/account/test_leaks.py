@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import account.leaks.handler
 from account.leaks.service import MAX_BODY_BYTES, Leaks
-from account.leaks.signatures import ASK_AGAIN_SECONDS, KEEP_SECONDS, PublicKeys, fetcher, parse_keys
+from account.leaks.signatures import ASK_AGAIN_SECONDS, KEEP_SECONDS, PAUSE_SECONDS, PublicKeys, fetcher, parse_keys
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
 from chatapi.grants import Grant
 from chatapi.keys import mint_key
 from chatapi.store.contacts import Contacts
-from chatapi.store.items import Change, Item, MemoryTable
+from chatapi.store.items import Change, Collision, Item, MemoryTable
 from chatapi.store.key_fields import DAY
 from chatapi.store.marks import Marks
 from chatapi.store.projects import Limits, Projects
@@ -245,6 +245,20 @@ def test_the_set_is_fetched_once_an_hour_and_not_for_each_forged_identifier(worl
     assert world.post(b"[]", sign(b"[]"), "id2")[0] == 503
 
 
+def test_a_partner_that_does_not_answer_is_not_asked_for_each_report(world: World) -> None:
+    def down() -> bytes:
+        raise OSError
+
+    world.set = down
+    for _ in range(20):
+        assert world.post(b"[]", sign(b"[]"))[0] == 503
+    assert world.fetched == 1
+    # and is asked again soon
+    world.set = key_set
+    world.clock.advance(PAUSE_SECONDS)
+    assert world.post(b"[]", sign(b"[]"))[0] == 200
+
+
 @pytest.mark.parametrize("url", ["http://example.com/keys", "file:///etc/passwd", "https://", "ftp://x"])
 def test_a_set_is_fetched_over_tls_alone(url: str) -> None:
     with pytest.raises(ValueError, match="https"):
@@ -318,6 +332,26 @@ def test_a_change_of_the_keys_at_the_same_time_does_not_save_a_leaked_one(
     assert world.labels(world.key) == ["true_positive"]
     assert raced
     assert sum(name.startswith("k_") for name in world.item) == 1
+
+
+def test_an_owner_is_told_though_the_answer_to_the_revocation_was_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.contacts.set(world.project, ADDRESS)
+    update = MemoryTable.update
+
+    def sent_again(self: MemoryTable, pk: str, sk: str | None, change: Change) -> Item:
+        done = update(self, pk, sk, change)
+        raise Collision(done)  # as the client's second try collides with its first
+
+    with monkeypatch.context() as lost:
+        lost.setattr(MemoryTable, "update", sent_again)
+        assert world.labels(world.key) == ["true_positive"]
+    assert [to for to, _, _ in world.sent] == [ADDRESS]
+    # and nobody is told again by another report, later
+    world.clock.advance(1)
+    assert world.labels(world.key) == ["true_positive"]
+    assert len(world.sent) == 1
 
 
 def test_leaked_keys_count_against_nothing_and_are_forgotten_after_90_days(world: World) -> None:
