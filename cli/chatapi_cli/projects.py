@@ -15,7 +15,7 @@ from chatapi.store.project_limits import MAX_LEASE
 from chatapi.store.project_states import ProjectStates, shown
 from chatapi.store.signals import every_row
 from chatapi_cli.closing import Closing, Progress, Scan
-from chatapi_cli.say import AsJson, Project, Redact, Stack, say_all
+from chatapi_cli.say import AsJson, Project, Redact, Stack, micro_usd, say_all
 from chatapi_cli.target import Target, find
 
 
@@ -66,7 +66,7 @@ def show(project: Project, stack: Stack = None, as_json: AsJson = False) -> None
 def update(
     project: Project,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    retention: Annotated[str | None, typer.Option(help="none, or history.")] = None,
+    retention: Annotated[str | None, typer.Option(help="none, history or history:DAYS.")] = None,
     redact: Redact = None,
     rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute.")] = None,
     tpm: Annotated[int | None, typer.Option(min=1, help="Tokens a minute.")] = None,
@@ -102,7 +102,7 @@ def update(
         "rpd": rpd,
         "tpmo": tpmo,
         "prm": prm,
-        "smo": None if spend is None else round(spend * 1_000_000),
+        "smo": None if spend is None else micro_usd(spend),
         "conc": concurrency,
         "lease": lease,
         "urpm": user_rpm,

@@ -37,7 +37,7 @@ class IdempotentChat:
         try:
             return self._chat.create(request, len(body), caller, account, timeout, claim)
         except BaseException:
-            self._replays.end(claim)  # harmless where the generation has ended it already
+            self._replays.end(claim)  # nothing, where the generation has ended it already
             raise
 
     def _again(self, request: ChatRequest, caller: Verdict, completion_id: str) -> Answer:

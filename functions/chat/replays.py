@@ -41,6 +41,7 @@ class Claim:
     end: Callable[[], None]
     completion: str | None = None
     kept: tuple[str, int] | None = None  # id and expiry of what this request stored
+    ended: bool = False
 
 
 class Replays:
@@ -91,8 +92,11 @@ class Replays:
         return standing
 
     def end(self, claim: Claim) -> None:
-        """The request is over: what it stored can be replayed, else the key is free again. Never raises: the answer is
-        made, and the lock ends by itself."""
+        """The request is over: what it stored can be replayed, else the key is free again. Once: afterwards the key may
+        be somebody else's. Never raises: the answer is made, and the lock ends by itself."""
+        if claim.ended:
+            return
+        claim.ended = True
         try:
             if claim.kept is None:
                 self._table.delete_all([(claim.pk, claim.sk)])

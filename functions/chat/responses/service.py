@@ -76,7 +76,7 @@ class Responses:
         try:
             return self._create(request, len(body), caller, account, timeout, context, given, claim)
         except BaseException:
-            self._replays.end(claim)  # harmless where the generation has ended it already
+            self._replays.end(claim)  # nothing, where the generation has ended it already
             raise
 
     def _again(self, request: ResponseCreate, caller: Verdict, response: str, items: list[Item]) -> Answer:

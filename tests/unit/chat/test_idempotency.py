@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from chat.providers.base import Finish, ProviderUnavailable, Text, ToolArguments, ToolStart, Usage
+from chat.providers.base import Finish, ProviderBroken, ProviderUnavailable, Text, ToolArguments, ToolStart, Usage
 from chat.providers.scripted import answer
+from chat.started import Answer
 from chatapi.errors import ApiError
+from chatapi.store.items import Key
 from tests.support import openai_types
 from tests.support.chat_world import PROJECT, World, frames, subject_of, whole
 
@@ -97,6 +100,23 @@ def test_however_a_request_ends_its_key_is_free(end: str) -> None:
         body = world.ask(KEY, stream=True).body
         next(body)
         body.close()  # type: ignore[attr-defined]
+    assert rows(world) == []
+
+
+def test_a_failed_request_frees_its_key_once_and_not_that_of_who_came_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.provider.add((Text("a"), ProviderBroken()), answer("b"))
+    delete, others = world.rows.delete_all, list[Answer]()
+
+    def watched(keys: Iterable[Key]) -> None:
+        delete(keys)
+        if not others:  # at once somebody sends the same again
+            others.append(world.ask(KEY, stream=True))
+
+    monkeypatch.setattr(world.idempotent._replays._table, "delete_all", watched)
+    refused(world)
+    assert len(others) == len(rows(world)) == 1
+    b"".join(others[0].body)
     assert rows(world) == []
 
 

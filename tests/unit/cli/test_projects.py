@@ -88,6 +88,16 @@ def test_retention_is_none_unless_told(target: FakeTarget) -> None:
     assert target.table.rows["p#" + created()["project_id"], None]["ret"] == "none"
 
 
+def test_every_ceiling_that_a_project_is_made_with_can_be_given_later(target: FakeTarget) -> None:
+    project = created("--retention", "history:30")["project_id"]
+    states = ProjectStates(target.table, FixedClock())
+    for ceiling in ("none", "history:7", "history"):
+        states.update(project, {}, name=None, retention=ceiling)
+        assert shown(states.get(project))["retention"] == ceiling
+    with pytest.raises(ProjectError):
+        states.update(project, {}, name=None, retention="history:0")
+
+
 def test_what_is_redacted_is_set_for_a_project_and_for_a_key(target: FakeTarget) -> None:
     # given a project and a key that demand something, each in its own words
     project = created("--redact", "card,email")["project_id"]

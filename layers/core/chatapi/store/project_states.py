@@ -13,6 +13,7 @@ from typing import Any
 from chatapi.catalogue import read_policy
 from chatapi.clock import Clock
 from chatapi.limits.admission import project_key
+from chatapi.retention import is_ceiling
 from chatapi.store.items import Change, Collision, Item, Table
 from chatapi.store.key_fields import demanded
 from chatapi.store.project_errors import ProjectError
@@ -66,8 +67,8 @@ class ProjectStates:
             whole = Limits(**{"lease": 0, "urpm": 0, "utpm": 0, **stands, **limits}).checked()
         except ValueError as error:
             raise ProjectError(str(error)) from None
-        if retention not in (None, "none", "history"):
-            raise ProjectError("retention is none or history")
+        if retention is not None and not is_ceiling(retention):
+            raise ProjectError("retention is none, history or history:DAYS")
         if guardrail and guardrail not in read_policy("guardrails")["guardrails"]:
             raise ProjectError("policy/guardrails.toml has no such guardrail")
         given = {"name": name, "ret": retention, "guard": guardrail, "imp": improve}
