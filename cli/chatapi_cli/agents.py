@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from chatapi.store.agents import Agents, BadAgent
-from chatapi_cli.say import Stack
+from chatapi_cli.say import Stack, fail
 from chatapi_cli.target import find
 
 agents_app = typer.Typer(no_args_is_help=True, help="Authorised agents (Data Rights Protocol).")
@@ -28,8 +28,7 @@ def add(
     try:
         made = Agents(find(stack).requests()).add(agent, name, verify_key, time.time())
     except BadAgent as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(1) from None
+        fail(str(error))
     typer.echo(json.dumps({"agent": made.id, "name": made.name}))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from chatapi.kms_signer import KmsSigner
+from chatapi_cli.say import Stack
 from chatapi_cli.target import find
 
 dialects_app = typer.Typer(no_args_is_help=True, help="OpenDSR and the Data Rights Protocol.")
@@ -15,7 +16,7 @@ dialects_app = typer.Typer(no_args_is_help=True, help="OpenDSR and the Data Righ
 @dialects_app.command("csr")
 def csr(
     domain: Annotated[str, typer.Option(help="The domain of the API, as its clients call it.")],
-    stack: Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one.")] = None,
+    stack: Stack = None,
 ) -> None:
     """Print a certificate signing request of the key that signs OpenDSR answers. The certificate that an authority
     makes of it is the template's parameter OpenDsrCertificate."""

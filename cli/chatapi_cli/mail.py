@@ -14,6 +14,7 @@ import typer
 from chatapi.errors import NotFound
 from chatapi.ids import random62
 from chatapi.store.cases import NotAllowed
+from chatapi_cli.say import Request, Stack, fail
 from chatapi_cli.target import Target, TargetError, find
 from privacy.intake.service import ANSWERED, INTAKE
 
@@ -32,7 +33,7 @@ def receive(
     dmarc: Verdict = "PASS",
     spam: Verdict = "PASS",
     virus: Verdict = "PASS",
-    stack: Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one.")] = None,
+    stack: Stack = None,
 ) -> None:
     """Put a mail into the intake's bucket and run its function on it. Prints {"request", "outcome"}."""
     if file.stat().st_size > MAX_BYTES:
@@ -57,16 +58,15 @@ def receive(
 
 @mail_app.command("answered")
 def answered(
-    request: Annotated[str, typer.Argument(help="The request's id, dsr_…")],
-    stack: Annotated[str | None, typer.Option("--stack", help="A stack on AWS; default: the local one.")] = None,
+    request: Request,
+    stack: Stack = None,
 ) -> None:
     """End a request that came by mail: the officer has answered it. `requests deny intake` refuses one."""
     cases = find(stack).cases()
     try:
         case = cases.act(cases.get(INTAKE, request), ANSWERED, completed=int(time.time()))
     except (NotFound, NotAllowed):
-        typer.echo("no such request, or it has ended", err=True)
-        raise SystemExit(1) from None
+        fail("no such request, or it has ended")
     typer.echo(json.dumps({"request": case.id, "status": case.status}))
 
 

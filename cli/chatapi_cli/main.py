@@ -27,7 +27,7 @@ from chatapi_cli.patterns import patterns
 from chatapi_cli.projects import add_projects
 from chatapi_cli.providers import providers_app
 from chatapi_cli.rights import add_rights, begin
-from chatapi_cli.say import AsJson, Project, Redact, Stack, fail, micro_usd, say, say_all
+from chatapi_cli.say import AsJson, Project, Redact, Request, Stack, fail, micro_usd, say, say_all
 from chatapi_cli.target import TargetError, find
 
 app = typer.Typer(
@@ -128,7 +128,7 @@ def projects_contact(
 @requests_app.command("resume")
 def requests_resume(
     project: Project,
-    request: Annotated[str, typer.Argument(help="The request's id, dsr_…")],
+    request: Request,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from chatapi.aws.av import from_item, to_item
+from chatapi.aws.calling import Caller
 from chatapi.aws.errors import AwsError
 from chatapi.catalogue import Catalogued
 from chatapi.clock import Clock
@@ -25,14 +26,6 @@ from chatapi.vault import State, VaultItem
 from chatapi.vault.dynamo import DynamoWraps
 
 _CASES = 100
-
-
-class Caller(Protocol):
-    """A client of DynamoDB."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 class Ledger:

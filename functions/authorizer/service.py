@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from authorizer.faults import WithoutStore
 from authorizer.leases import Leases
@@ -40,6 +40,10 @@ from chatapi.verdict import (
     estimate,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from chatapi.aws.calling import Caller
+
 SLOT_SECONDS = 905
 """A slot's life: the chat function's timeout and 5 s (template.yaml; a test keeps them alike)."""
 
@@ -59,14 +63,6 @@ class Denied(Exception):
     def __init__(self, context: dict[str, str]) -> None:
         super().__init__("denied")
         self.context = context
-
-
-class Store(Protocol):
-    """What is needed of DynamoDB."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 def route_needs(method: str, resource: str) -> tuple[str, str]:
@@ -89,7 +85,7 @@ class Authorizer:
 
     def __init__(
         self,
-        store: Store,
+        store: Caller,
         *,
         table: str,
         mint: Callable[[], bytes],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from chat.allowance import Allowance, tighter
 from chatapi.aws.av import from_item
@@ -15,13 +15,8 @@ from chatapi.logs import log_error
 from chatapi.prices import Price
 from chatapi.verdict import Verdict
 
-
-class Store(Protocol):
-    """What is needed of DynamoDB."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
+if TYPE_CHECKING:
+    from chatapi.aws.calling import Caller
 
 
 class Account:
@@ -32,7 +27,7 @@ class Account:
     """
 
     def __init__(
-        self, store: Store, table: str, verdict: Verdict, once: Store | None = None, records: str = ""
+        self, store: Caller, table: str, verdict: Verdict, once: Caller | None = None, records: str = ""
     ) -> None:
         self._store = store
         self._table = table

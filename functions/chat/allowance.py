@@ -6,7 +6,7 @@ nobody, ends by its TTL, and an erasure takes it along. Its slots are only what 
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from chatapi.aws.av import from_item, to_av
 from chatapi.aws.errors import AwsError
@@ -17,21 +17,16 @@ from chatapi.limits.admission import dead_slots, new_slot
 from chatapi.logs import log_error
 from chatapi.store.keys import ALLOWANCE, UNDATED, subject_pk
 
+if TYPE_CHECKING:
+    from chatapi.aws.calling import Caller
+
 SLOT_SECONDS = 905
-
-
-class Store(Protocol):
-    """What is needed of DynamoDB."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 class Allowance:
     """What one end user may use, for one chat: `rpm` and `tpm` are the project's limits for each, 0 for none."""
 
-    def __init__(self, store: Store, table: str, project: str, subject: str, rpm: int, tpm: int) -> None:
+    def __init__(self, store: Caller, table: str, project: str, subject: str, rpm: int, tpm: int) -> None:
         self._store = store
         self._target = {
             "TableName": table,

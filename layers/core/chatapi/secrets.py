@@ -5,15 +5,10 @@ Nothing is read at import: what init leaves in memory is frozen into a SnapStart
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Caller(Protocol):
-    """The one thing needed of an AWS client: call an operation with a payload."""
-
-    def call(self, operation: str, payload: dict[str, object]) -> dict[str, object]:
-        """The answer of the service as a dictionary."""
-        ...
+if TYPE_CHECKING:
+    from chatapi.aws.calling import Caller
 
 
 class Secrets:

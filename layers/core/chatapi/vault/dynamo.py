@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from chatapi.aws import AwsError
 from chatapi.aws.av import from_item, to_item
@@ -28,24 +28,17 @@ from chatapi.vault.ports import State, Tombstone, VaultItem, WrapPage
 
 if TYPE_CHECKING:
     from chatapi.aws.av import Value
+    from chatapi.aws.calling import Caller
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RACES = 4
 _PAGE = 100
 
 
-class Client(Protocol):
-    """What is used of `chatapi.aws.AwsClient`."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One signed call of a JSON service; AwsError where it is refused or unanswered."""
-        ...
-
-
 class DynamoWraps:
     """The Vault table `table` behind `client`, a client of `dynamodb`."""
 
-    def __init__(self, client: Client, table: str) -> None:
+    def __init__(self, client: Caller, table: str) -> None:
         self._client = client
         self._table = table
 

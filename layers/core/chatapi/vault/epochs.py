@@ -9,8 +9,9 @@ functions call the same code: `chatapi vault …` under an operator's credential
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from chatapi.aws.calling import Caller
 from chatapi.aws.errors import AwsError
 
 SEEN_SECONDS = 300
@@ -35,14 +36,6 @@ class Ended(NamedTuple):
 
     scheduled: int
     waiting: int
-
-
-class Caller(Protocol):
-    """A client of KMS."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 class Epochs:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from chatapi.aws import AwsError
+from chatapi.aws.calling import Caller
 from chatapi.vault.errors import InvalidCiphertext, KeyUnavailable
 
 # Another context, an altered wrap, or a wrap of another key: KMS tells the third apart, callers are not to.
@@ -15,18 +16,10 @@ _REFUSED = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
 _NO_SUCH_ACTION = frozenset({"UnknownOperationException", "InvalidAction", "UnknownOperation"})
 
 
-class Client(Protocol):
-    """What is used of `chatapi.aws.AwsClient`."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One signed call of a JSON service; AwsError where it is refused or unanswered."""
-        ...
-
-
 class KmsKeys:
     """Wraps new keys under `key_id` (the alias of the current epoch), behind `client`, a client of `kms`."""
 
-    def __init__(self, client: Client, key_id: str) -> None:
+    def __init__(self, client: Caller, key_id: str) -> None:
         self._client = client
         self._key_id = key_id
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
+from chatapi.aws.calling import Caller
 from chatapi.clock import Clock
 from chatapi.vault.epochs import Overtaken
 from chatapi.vault.ports import State
@@ -28,14 +29,6 @@ _PROJECTS = 10_000
 
 MORE, AGAIN, CLEAN, STUCK = "more", "again", "clean", "stuck"
 """How it goes on: at once; with another pass, after a pause; nothing is left; somebody has to look."""
-
-
-class Caller(Protocol):
-    """A client of DynamoDB."""
-
-    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One API call."""
-        ...
 
 
 @dataclass(frozen=True)
