@@ -1,7 +1,8 @@
 """`chatapi restore …`: a backup of the Records table, quarantined until the erasures are replayed into it.
 
-The runbook is docs/restore.md. Each step is idempotent and says what comes next; the step that a table has reached is a
-tag on it, so another operator, or a run after Ctrl-C, goes on from there.
+The runbook is docs/restore.md. Each step is idempotent and says what comes next. A table's name says that it is
+quarantined and a tag that the erasures were replayed into it, so another operator, or a run after Ctrl-C, goes on from
+there. (The name, since DynamoDB takes no tag of a table that is still being restored.)
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from chatapi_cli.target import Target, find
 app = typer.Typer(no_args_is_help=True, help="Restore the Records table without bringing back what was erased.")
 
 TAG = "chatapi-restore"
-QUARANTINED, REPLAYED = "quarantined", "replayed"
-_NAME = re.compile(r"[A-Za-z0-9_.-]+-quarantine-[0-9]{14}")
+RESTORING, QUARANTINED, REPLAYED = "restoring", "quarantined", "replayed"
 
 Table = Annotated[str, typer.Argument(help="The quarantined table, as 'begin' printed it.")]
 
@@ -59,22 +59,27 @@ class Drill:
             source = {"SourceTableName": self.records, "TargetTableName": name}
             when: dict[str, Any] = {"RestoreDateTime": at} if at else {"UseLatestRestorableTime": True}
             self.client.call("RestoreTableToPointInTime", {**source, **when, **sse})
-        self.mark(name, QUARANTINED)
         return name
 
-    def mark(self, table: str, step: str) -> None:
-        """Note the step that a table has reached."""
+    def replayed(self, table: str) -> None:
+        """Note that the erasures were replayed into a table."""
         arn = self.describe(table)["TableArn"]
-        self.client.call("TagResource", {"ResourceArn": arn, "Tags": [{"Key": TAG, "Value": step}]})
+        self.client.call("TagResource", {"ResourceArn": arn, "Tags": [{"Key": TAG, "Value": REPLAYED}]})
 
     def step(self, table: str) -> str | None:
-        """The step that a table has reached; None where it is no quarantined one."""
-        if not _NAME.fullmatch(table):
+        """The step that a table has reached; None where it is not one of `begin`'s, or not there."""
+        if not re.fullmatch(re.escape(self.records) + "-quarantine-[0-9]{14}", table):
             return None
-        arn = self.describe(table)["TableArn"]
-        tags = self.client.call("ListTagsOfResource", {"ResourceArn": arn}).get("Tags", ())
-        # DynamoDB replaces a tag, moto appends: the last one counts.
-        return next((tag["Value"] for tag in reversed(tags) if tag["Key"] == TAG), None)
+        try:
+            described = self.describe(table)
+        except AwsError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            return None
+        if described["TableStatus"] != "ACTIVE":
+            return RESTORING
+        tags = self.client.call("ListTagsOfResource", {"ResourceArn": described["TableArn"]}).get("Tags", ())
+        return REPLAYED if {"Key": TAG, "Value": REPLAYED} in tags else QUARANTINED
 
     def protect(self, table: str) -> None:
         """TTL and point-in-time recovery, which a restored table comes without."""
@@ -116,7 +121,7 @@ def replay_into(table: Table, stack: Stack = None, as_json: AsJson = False) -> N
     drill.protect(table)
     if counts.get("left"):
         fail(f"{counts['left']} rows are left that may not come back; run this again")
-    drill.mark(table, REPLAYED)
+    drill.replayed(table)
     say({"table": table, **counts, "next": f"chatapi restore release {table}"}, as_json)
 
 
@@ -143,9 +148,7 @@ def discard(table: Table, stack: Stack = None, as_json: AsJson = False) -> None:
 
 
 def _step(drill: Drill, table: str) -> str | None:
-    try:
-        return drill.step(table)
-    except AwsError as error:
-        if error.code == "ResourceNotFoundException":
-            return None
-        raise
+    step = drill.step(table)
+    if step == RESTORING:
+        fail("the table is still being restored: run this again when it is ACTIVE")
+    return step

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import chatapi_cli.restore
 from chatapi.aws.av import from_item
 from chatapi.aws.client import AwsClient
+from chatapi.aws.errors import AwsError
 from chatapi.catalogue import Catalogued
 from chatapi.clock import SystemClock
 from chatapi.errors import NotFound, SubjectErased
@@ -147,6 +148,33 @@ def test_a_backup_comes_back_without_what_was_erased_deleted_or_corrected(world:
     item = world.wraps.get(PROJECT, "sub_alice")
     assert item is not None
     assert item.wraps == {}
+
+
+class Restoring:
+    """DynamoDB as AWS has it while a table is being restored: described, and neither tagged nor read."""
+
+    def __init__(self, client: AwsClient) -> None:
+        self._client = client
+
+    def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        if operation in ("TagResource", "ListTagsOfResource", "Scan"):
+            raise AwsError("ResourceNotFoundException", 400)
+        answer = self._client.call(operation, payload)
+        if operation == "DescribeTable" and "-quarantine-" in payload["TableName"]:
+            answer["Table"]["TableStatus"] = "CREATING"
+        return answer
+
+
+def test_a_table_that_is_still_being_restored_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = world.stack.outputs["RecordsTable"]
+    backup = world.client.call("CreateBackup", {"TableName": live, "BackupName": "d"})["BackupDetails"]["BackupArn"]
+    with monkeypatch.context() as restoring:
+        restoring.setattr(Target, "client", lambda self, service: Restoring(world.client))
+        table = run("begin", "--backup", backup, "--json")["table"]
+        for command in ("replay", "release", "discard"):
+            assert "when it is ACTIVE" in run(command, table, code=1)
+    assert run("replay", table, "--json")["left"] == 0
+    assert "deleted" in run("discard", table)
 
 
 def test_only_a_quarantined_table_is_touched(world: World) -> None:
