@@ -43,8 +43,6 @@ class Deployed:
 
         Time to live and point-in-time recovery of tables; object lock and lifecycle of buckets.
         """
-        # Mail needs a sender that SES knows; on AWS it is the operator who verifies it.
-        self._client("sesv2").create_email_identity(EmailIdentity=template.value({"Ref": "MailFrom"}))
         tables, buckets = self._client("dynamodb"), self._client("s3")
         for logical_id, raw in template.resources("AWS::DynamoDB::Table"):
             name, table = self._ids[logical_id], template.value(raw)

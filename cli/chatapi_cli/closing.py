@@ -120,7 +120,7 @@ class Closing:
         case = self._cases.create(self._project, request_id(), _TYPE, subject, self._now())
         if case.status in (RECEIVED, FAILED):
             # A name is used up for 90 days; whoever runs this again after a failure wants another try.
-            self._executions.start(f"{case.id}-{int(self._now())}", case)
+            self._executions.start(f"{case.id}-{int(self._now() * 1000)}", case)
             return self._cases.get(self._project, case.id)
         return case
 
