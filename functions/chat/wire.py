@@ -65,7 +65,7 @@ class DataHandling(BaseModel):
         ),
     ] = None
     redact: Annotated[
-        bool | list[RedactedKind] | None,
+        bool | Annotated[list[RedactedKind], Field(fail_fast=True)] | None,
         Field(
             description="Kinds of values that no model may see, or true for all: it sees placeholders, the caller sees "
             "the values. It adds to what project and key demand; false takes nothing away."

@@ -45,6 +45,19 @@ from chatapi.bodies import parsed
 M = TypeVar("M", bound=BaseModel)
 
 
+Included = Literal[
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+    "message.input_image.image_url",
+    "file_search_call.results",
+    "web_search_call.action.sources",
+    "web_search_call.results",
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+]
+"""Each asks for something beside what there always is; of all but the first there is never any to leave out."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
 
@@ -103,22 +116,7 @@ class ResponseCreate(_Strict):
     reasoning: Reasoning | None = None
     metadata: Metadata | None = None
     truncation: Literal["auto", "disabled"] | None = None
-    # Each asks for something beside what there always is; of all but the first there is never any to leave out.
-    include: (
-        list[
-            Literal[
-                "message.output_text.logprobs",
-                "reasoning.encrypted_content",
-                "message.input_image.image_url",
-                "file_search_call.results",
-                "web_search_call.action.sources",
-                "web_search_call.results",
-                "code_interpreter_call.outputs",
-                "computer_call_output.output.image_url",
-            ]
-        ]
-        | None
-    ) = None
+    include: Annotated[list[Included], Field(fail_fast=True)] | None = None
     user: Person | None = None
     safety_identifier: Person | None = None
     prompt_cache_key: str | None = None
