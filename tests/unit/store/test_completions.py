@@ -61,6 +61,18 @@ def test_pages_cover_everything_once_and_in_order(limits: list[int], descending:
     assert seen == (names[::-1] if descending else names)
 
 
+def test_a_page_has_fewer_where_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    monkeypatch.setattr("chatapi.store.completions.PAGE_BYTES", 100)
+    names = [save(world, b"x" * size) for size in (60, 60, 200, 10, 10)]
+    pages, after, more = [], None, True
+    while more:
+        page, more = world.completions.list(PROJECT, after=after)
+        pages.append([stored.id for stored in page])
+        after = page[-1].id
+    assert pages == [names[:1], names[1:2], names[2:3], names[3:]]
+
+
 def test_another_project_sees_nothing() -> None:
     world = World()
     name = save(world, b"x")

@@ -28,6 +28,8 @@ KIND, PREFIX, BESIDE = "completion", "chatcmpl-", ("statement",)
 _PAGE = 50
 _LOCATORS_A_PAGE = 1000
 _AT_ONCE = 10  # bodies may have megabytes
+PAGE_BYTES = 32 * 1024 * 1024
+"""Of the bodies of one page: a hundred of the largest take most of a function's memory, and more time than it has."""
 
 
 class Stored(NamedTuple):
@@ -154,12 +156,14 @@ class Completions:
         sieve: Filter | None = None,
         wanted: Callable[[bytes], bool] = lambda body: True,
     ) -> tuple[list[Stored], bool]:
-        """A page in order of creation, and whether there is more. `sieve` filters on the locators, before anything is
-        read or decrypted, `wanted` on the decrypted body."""
+        """A page in order of creation, and whether there is more; fewer than `limit` where they are large. `sieve`
+        filters on the locators, before anything is read or decrypted, `wanted` on the decrypted body."""
         found: list[Stored] = []
+        size = 0
         for stored in self._all(project, after, descending, sieve or Filter()):
             if wanted(stored.body):
-                if len(found) == limit:
+                size += len(stored.body)
+                if len(found) == limit or (found and size > PAGE_BYTES):
                     return found, True
                 found.append(stored)
         return found, False
