@@ -63,11 +63,9 @@ class Account:
         raise refusal
 
     def allow(self, subject: str, tokens: int, now: float) -> dict[str, str]:
-        """Take what the chat may use from the end user's own limits, where the project has such: the headers that tell
-        of them where they are tighter. RateLimited where they are met."""
+        """Take what the chat may use from the end user's own limits, of which the project has one or both: the headers
+        that tell of them where they are tighter. RateLimited where they are met."""
         verdict = self._verdict
-        if not (verdict.user_rpm or verdict.user_tpm):
-            return {}
         allowance = Allowance(self._store, self._records, verdict.project, subject, verdict.user_rpm, verdict.user_tpm)
         told = allowance.debit(tokens, now)
         self._allowance = allowance

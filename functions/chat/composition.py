@@ -31,7 +31,7 @@ from chatapi.verdict import Verdict
 from chatapi.wiring import store_of, vault_when_needed
 
 if TYPE_CHECKING:
-    from chat.optional import Optional
+    from chat.purposes import OptionalPurposes
     from chat.responses.routes import Surface
 
 
@@ -82,15 +82,15 @@ def compose() -> Services:
         return tags_of(pepper_of(project), metadata)
 
     @cache
-    def optional() -> Optional:
-        from chat.optional import Optional
+    def purposes() -> OptionalPurposes:
+        from chat.purposes import OptionalPurposes
         from chat.samples import Samples, redacted
         from chatapi.store.consents import Consents
         from chatapi.store.patterns import Patterns
 
         patterns = Patterns(store_of(dynamodb, "patterns", clock), clock)
         samples = Samples(Records(records, vault, marks, clock), redacted)
-        return Optional(Consents(requests), patterns, samples, clock)
+        return OptionalPurposes(Consents(requests), patterns, samples, clock)
 
     chat = Chat(
         registry=registry,
@@ -100,7 +100,7 @@ def compose() -> Services:
         subject_of=subject_of,
         tags=tags,
         clock=clock,
-        optional=optional,
+        purposes=purposes,
     )
 
     @cache

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from chat import receipts, sse
 from chat.answers import broken
 from chat.capabilities import unsupported
-from chat.opening import rejected
+from chat.fallback import rejected
 from chat.providers.base import EmbedCall, ProviderBroken, ProviderRejected, Rejection, Vector, Vectors
 from chat.service import Chat
 from chat.shapes import Name

@@ -14,9 +14,9 @@ from chat.calling import call_of
 from chat.choices import Choices
 from chat.custom_tools import CustomCalls, name_of
 from chat.disclosures import Asked, Disclosures
+from chat.fallback import Breaker, open_first
 from chat.generation import Body, Generation, Transcript
 from chat.models import Model, Registry
-from chat.opening import Breaker, open_first
 from chat.providers.base import Provider, ProviderUnavailable, Stream
 from chat.redaction import guarded
 from chat.replays import Claim
@@ -35,14 +35,14 @@ from chatapi.verdict import Verdict
 
 if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
-    from chat.optional import Chosen, Optional
+    from chat.purposes import Chosen, OptionalPurposes
 
 _KEPT: tuple[str, ...] = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 _KEPT += ("tools", "tool_choice", "response_format")
 
 
 class Chat:
-    """The service. `subject_of(project, kind, value)` names a data subject; `providers` finds a provider; `optional`
+    """The service. `subject_of(project, kind, value)` names a data subject; `providers` finds a provider; `purposes`
     is there for projects in which somebody allowed an optional purpose."""
 
     def __init__(
@@ -55,9 +55,9 @@ class Chat:
         subject_of: Callable[[str, Any, str], str],
         tags: Tags,
         clock: Clock,
-        optional: Callable[[], Optional],
+        purposes: Callable[[], OptionalPurposes],
     ) -> None:
-        self._optional = optional
+        self._purposes = purposes
         self._registry = registry
         self._providers = providers
         self._completions = completions
@@ -148,7 +148,7 @@ class Chat:
         ):
             told = account.allow(subject, (prompt_estimate + request.output_tokens) * count, now)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
-        chosen = self._choices(asked, kind, ceiling) if caller.purposes else None
+        chosen = self._chosen(asked, kind, ceiling) if caller.purposes else None
 
         def attempt(candidate: Model) -> Stream:
             account.cover(prompt_estimate * count, request.output_tokens * count, price_of(candidate.id))
@@ -177,7 +177,7 @@ class Chat:
         def disclose(tokens_in: int, cached: int, tokens_out: int, written: int) -> None:
             self._disclosed(asked, tokens_in, cached, tokens_out, written)
             if chosen is not None:
-                self._optional().act(asked, chosen, tokens_in + tokens_out, said)
+                self._purposes().act(asked, chosen, tokens_in + tokens_out, said)
             if ended is not None:
                 ended()
 
@@ -195,13 +195,13 @@ class Chat:
         started = Started(model, now, handle, generation, receipt, expires, ceiling, more, guard, sampled)
         return started
 
-    def _choices(self, asked: Asked, kind: str, ceiling: int | None) -> Chosen:
+    def _chosen(self, asked: Asked, kind: str, ceiling: int | None) -> Chosen:
         """What the subject allows, where somebody in the project allowed anything."""
-        from chat.optional import other_name, sample_until
+        from chat.purposes import other_name, sample_until
 
         other = other_name(asked)
         also = self._subject_of(asked.caller.project, "user", other) if other else None
-        return self._optional().ask(asked.caller, asked.subject, sample_until(asked, kind, ceiling), also)
+        return self._purposes().ask(asked.caller, asked.subject, sample_until(asked, kind, ceiling), also)
 
     def model(self, name: str, caller: Verdict) -> Model:
         """The model as the caller's key may see it. ModelNotFound."""

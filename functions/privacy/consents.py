@@ -1,7 +1,7 @@
 """Consent and opt-out (GDPR Art. 7 and 21): the choices of a data subject, with records and receipts.
 
 Records and receipts have the names of ISO/IEC TS 27560:2023. Whatever processes for an optional purpose asks for these
-choices before it acts (functions/chat/optional.py); docs/choices.md says how, and how soon.
+choices before it acts (functions/chat/purposes.py); docs/choices.md says how, and how soon.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from typing import Any
 from chat.accounting import Account
 from chat.idempotent import IdempotentChat
 from chat.models import Registry
-from chat.optional import Optional
 from chat.providers.scripted import ScriptedProvider
+from chat.purposes import OptionalPurposes
 from chat.replays import Replays
 from chat.responses.routes import Asked, Surface
 from chat.samples import Samples, redacted
@@ -73,7 +73,7 @@ class World:
         self.stored = StoredChats(self.completions, tags)
         self.consents = Consents(Catalogued(self.marked, "requests"))
         self.patterned = MemoryTable(sort=None, now=self.clock.now)
-        self.optional = Optional(
+        self.purposed = OptionalPurposes(
             self.consents,
             Patterns(Catalogued(self.patterned, "patterns"), self.clock),
             Samples(self.records, redacted),
@@ -87,7 +87,7 @@ class World:
             subject_of=subject_of,
             tags=tags,
             clock=self.clock,
-            optional=lambda: self.optional,
+            purposes=lambda: self.purposed,
         )
         replays = Replays(records, lambda project: project_pepper(b"p" * 32, project), self.clock)
         self.idempotent = IdempotentChat(self.chat, replays, self.completions)

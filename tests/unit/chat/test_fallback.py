@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chat import models
-from chat.opening import FAILURES, PAUSE
+from chat.fallback import FAILURES, PAUSE
 from chat.providers.base import (
     ProviderBroken,
     ProviderMisconfigured,

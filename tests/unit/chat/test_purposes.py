@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chat.optional import Chosen
 from chat.providers.scripted import answer
+from chat.purposes import Chosen
 from chatapi.aws.errors import AwsUnavailable
 from chatapi.catalogue import read_policy
 from chatapi.store.items import Item

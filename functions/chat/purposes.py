@@ -51,7 +51,7 @@ class Chosen(NamedTuple):
         return {"purposes": list(self.purposes), "choices_readable": self.readable, **sample}
 
 
-class Optional:
+class OptionalPurposes:
     """Obeys choices. It is made when a project first needs it."""
 
     def __init__(self, consents: Consents, patterns: Patterns, samples: Samples, clock: Clock) -> None:
