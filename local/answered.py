@@ -110,9 +110,6 @@ STORED: tuple[str, ...] = (
 )
 """What a stored completion has besides: OpenAI sends these, and its types do not name them."""
 
-OF_OTHERS = frozenset({"Usage"})
-"""Names that the document has by hand, for other routes."""
-
 _CUSTOM_DELTA = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "input": {"type": "string"}},

@@ -20,7 +20,6 @@ from local.answered import (
     NARROWER,
     NONE,
     NULL,
-    OF_OTHERS,
     OPTIONAL,
     OURS,
     REF,
@@ -31,14 +30,14 @@ from local.answered import (
 _OBFUSCATION = {"type": "string", "description": "Padding, where it was asked for"}
 
 
-def answers(requests: dict[str, Any]) -> dict[str, Any]:
-    """Every schema of the OpenAI routes' answers, by its name in the document. `requests` are those of what is sent: a
-    stored completion has what it was asked with, and no two schemas may share a name."""
+def answers(others: dict[str, Any]) -> dict[str, Any]:
+    """Every schema of the OpenAI routes' answers, by its name in the document. `others` are those of what is sent and
+    of our own answers: a stored completion has what it was asked with, and no two schemas may share a name."""
     adapters = [(name, "validation", TypeAdapter(shape)) for name, shape in ANSWERS.items()]
     roots, told = TypeAdapter.json_schemas(adapters, ref_template="{model}")  # type: ignore[arg-type]
     cut = _Cut(told["$defs"])
     made = {name: cut.schema(schema) for name, schema in told["$defs"].items()}
-    names = _names(made, taken={*requests, *ANSWERS, *OF_OTHERS})
+    names = _names(made, taken={*others, *ANSWERS})
     wanted = {name: cut.schema(roots[name, "validation"]) for name in ANSWERS}
     for name, schema in wanted.items():
         if set(schema) == {"$ref"}:
@@ -47,7 +46,7 @@ def answers(requests: dict[str, Any]) -> dict[str, Any]:
     found |= {name: _pointing(schema, names) for name, schema in wanted.items() if set(schema) != {"$ref"}}
     for name in [name for name in found if name.endswith("DeltaEvent")]:
         found[name]["properties"]["obfuscation"] = _OBFUSCATION
-    return found | _by_hand(found, requests)
+    return found | _by_hand(found, others)
 
 
 class _Cut:

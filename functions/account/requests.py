@@ -38,23 +38,51 @@ def _retention(value: str) -> str:
 
 Kind = Literal["email", "phone", "card", "iban", "ip", "national_id", "credential"]
 Scope = Literal["chat", "history", "privacy", "keys", "usage"]
-Limit = Annotated[int, Field(gt=0, le=NO_LIMIT)]
 Bounded = Field(min_length=1, max_length=MAX_ENTRIES)
+Model = Annotated[str, AfterValidator(_model), Field(json_schema_extra={"maxLength": 64})]
+Models = Annotated[list[Model], Bounded] | None
+Ceiling = Annotated[
+    Annotated[
+        str,
+        AfterValidator(_retention),
+        Field(json_schema_extra={"pattern": "^(none|history:[1-9][0-9]{0,3})$"}),
+    ]
+    | None,
+    Field(description="A ceiling below the project's: none, or history:DAYS (at most 3650)"),
+]
+Cidr = Annotated[
+    str, AfterValidator(canonical_cidr), Field(description="A CIDR range with no host bits set, IPv4 or IPv6")
+]
+Cidrs = Annotated[list[Cidr], Bounded] | None
+Limit = Annotated[int, Field(gt=0, le=NO_LIMIT)] | None
+Requests = Annotated[Limit, Field(description="Requests a minute with this key, on top of the project's limit")]
+Tokens = Annotated[Limit, Field(description="Tokens a minute with this key, on top of the project's limit")]
+Spend = Annotated[Limit, Field(description="Micro-USD a month with this key, on top of the project's limit")]
+Redact = Annotated[
+    Literal["all"] | Annotated[list[Kind], Field(min_length=1, max_length=16)] | None,
+    Field(
+        description="What no model may see with this key, on top of what the project demands: all, or kinds of values"
+    ),
+]
 
 
 class KeyCreate(Strict):
     """The body of `POST /v1/keys`. What is left out is as the calling key has it; its scopes are always named."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_name)]
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=MAX_NAME, description="A label of the developer's own, kept in clear"),
+        AfterValidator(_name),
+    ]
     scopes: Annotated[list[Scope], Bounded]
-    expires_at: Annotated[int, Field(gt=0, lt=NEVER)] | None = None
-    models: Annotated[list[Annotated[str, AfterValidator(_model)]], Bounded] | None = None
-    retention: Annotated[str, AfterValidator(_retention)] | None = None
-    cidrs: Annotated[list[Annotated[str, AfterValidator(canonical_cidr)]], Bounded] | None = None
-    rpm: Limit | None = None
-    tpm: Limit | None = None
-    spend: Limit | None = None
-    redact: Literal["all"] | Annotated[list[Kind], Field(min_length=1, max_length=16)] | None = None
+    expires_at: Annotated[Annotated[int, Field(gt=0, lt=NEVER)] | None, Field(description="POSIX seconds")] = None
+    models: Models = None
+    retention: Ceiling = None
+    cidrs: Cidrs = None
+    rpm: Requests = None
+    tpm: Tokens = None
+    spend: Spend = None
+    redact: Redact = None
 
     def grant(self) -> Grant:
         """What is asked for."""

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from chatapi.bodies import Strict, parsed
 from chatapi.deadlines import acknowledge_by, ccpa_due
@@ -37,6 +38,7 @@ _TEXTS = {
     "statements[]": "A statement stands beside a completion, a response or a conversation.",
 }
 _RECORD = "^[A-Za-z0-9_-]{1,128}$"
+_Absent = SkipJsonSchema[None]  # what has no null is not described with one
 
 
 def _true(value: bool) -> bool:
@@ -48,8 +50,16 @@ def _true(value: bool) -> bool:
 class Subject(Strict):
     """Who: exactly one of an end user's id, as the project's requests carried it, and the project's owner."""
 
-    user: Annotated[str, Field(min_length=1, max_length=512)] = ""
-    owner: Annotated[bool, AfterValidator(_true)] = False  # Literal[True] would take 1 for true
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    # Defaults by a factory are not in the description, and these cannot be sent.
+    user: Annotated[
+        str, Field(min_length=1, max_length=512, description="The value of `user` or `safety_identifier` in chats")
+    ] = Field(default_factory=str)
+    # Literal[True] would take 1 for true.
+    owner: Annotated[bool, AfterValidator(_true), Field(json_schema_extra={"const": True})] = Field(
+        default_factory=bool
+    )
 
     @model_validator(mode="after")
     def _one_selector(self) -> Subject:
@@ -58,14 +68,33 @@ class Subject(Strict):
         return self
 
 
+_Selected = Annotated[Subject, Field(description="Exactly one selector")]
+
+
 class Change(Strict):
     """A text of a stored record to be corrected: `path` is a JSON Pointer into the record as an export shows it;
     `conversation` names the one that an item is in."""
 
-    record: Annotated[str, Field(pattern=_RECORD)]
-    path: Annotated[str, Field(max_length=256)]
-    value: str
-    conversation: Annotated[str | None, Field(pattern=_RECORD)] = None
+    record: Annotated[
+        str,
+        Field(
+            pattern=_RECORD,
+            description="The id of a stored completion, response, conversation or item; `contact` for the owner's "
+            "address",
+        ),
+    ]
+    path: Annotated[
+        str,
+        Field(
+            max_length=256,
+            description="A JSON Pointer (RFC 6901) to a text of the record as an export shows it, such as "
+            "/messages/0/content",
+        ),
+    ]
+    value: Annotated[str, Field(description="The right text")]
+    conversation: Annotated[
+        str | None, Field(pattern=_RECORD, description="For an item: the conversation that it is in")
+    ] = None
 
     @model_validator(mode="after")
     def _of_a_text(self) -> Change:
@@ -82,7 +111,9 @@ class Change(Strict):
 class Statement(Strict):
     """A statement to be kept beside a stored record."""
 
-    record: Annotated[str, Field(pattern=_RECORD)]
+    record: Annotated[
+        str, Field(pattern=_RECORD, description="The id of a stored completion, response or conversation")
+    ]
     text: Annotated[str, Field(min_length=1, max_length=8192)]
 
     @model_validator(mode="after")
@@ -95,12 +126,26 @@ class Statement(Strict):
 class Wish(Strict):
     """What is asked for, whoever it is for: the type of request, and what that type needs."""
 
-    type: str
-    changes: Annotated[list[Change], Field(min_length=1, max_length=MOST_CHANGES)] | None = None
-    statements: Annotated[list[Statement], Field(min_length=1, max_length=MOST_CHANGES)] | None = None
-    restricted: bool = True
-    purpose: Annotated[str, Field(max_length=64)] | None = None
-    archive: Annotated[str, Field(pattern="^imp_[0-9A-Za-z]{24}$")] | None = None
+    type: Annotated[str, Field(json_schema_extra={"enum": [*OFFERED]})]
+    changes: Annotated[
+        Annotated[list[Change], Field(min_length=1, max_length=MOST_CHANGES)] | _Absent,
+        Field(
+            description=f"For a correction: the texts to be replaced, up to {MOST_CHANGES}. They are personal data: "
+            "sealed at once, and in no queue"
+        ),
+    ] = None
+    statements: Annotated[
+        Annotated[list[Statement], Field(min_length=1, max_length=MOST_CHANGES)] | _Absent,
+        Field(description=f"For a completion: statements to be kept beside records, up to {MOST_CHANGES}"),
+    ] = None
+    restricted: Annotated[bool, Field(description="For a restriction: true restricts, false lifts it")] = True
+    purpose: Annotated[
+        Annotated[str, Field(max_length=64)] | _Absent, Field(description="For an objection: an optional purpose")
+    ] = None
+    archive: Annotated[
+        Annotated[str, Field(pattern="^imp_[0-9A-Za-z]{24}$")] | _Absent,
+        Field(description="For an import: the name of the archive that was put"),
+    ] = None
 
     def content(self) -> list[dict[str, Any]] | None:
         """What is handed in at the desk: personal data. None where the type has none."""
@@ -111,26 +156,26 @@ class Wish(Strict):
 class PrivacyRequest(Wish):
     """The body of `POST /v1/privacy/requests`."""
 
-    subject: Subject
+    subject: _Selected
 
 
 class SessionRequest(Strict):
     """The body of `POST /v1/privacy/sessions`."""
 
-    subject: Subject
+    subject: _Selected
 
 
 class ImportRequest(Strict):
     """The body of `POST /v1/privacy/imports`: `size` of the archive in bytes."""
 
-    subject: Subject
-    size: Annotated[int, Field(ge=1, le=MOST_ARCHIVE_BYTES)]
+    subject: _Selected
+    size: Annotated[int, Field(ge=1, le=MOST_ARCHIVE_BYTES, description="Bytes of the archive")]
 
 
 class Choice(Strict):
     """The body of `POST /v1/privacy/consents`."""
 
-    subject: Subject
+    subject: _Selected
     purpose: Annotated[str, Field(max_length=64)]
     state: Annotated[str, Field(max_length=16)]
 

@@ -53,21 +53,28 @@ class _Open(Strict):
 class Identity(_Open):
     """Section 5.3."""
 
-    identity_type: Annotated[str, Field(max_length=64)]
-    identity_value: Annotated[str, Field(min_length=1, max_length=512)]
-    identity_format: Annotated[str, Field(max_length=16)]
+    identity_type: Annotated[str, Field(max_length=64, json_schema_extra={"const": IDENTITY["identity_type"]})]
+    identity_value: Annotated[
+        str, Field(min_length=1, max_length=512, description="The user value of the project's chats")
+    ]
+    identity_format: Annotated[str, Field(max_length=16, json_schema_extra={"const": IDENTITY["identity_format"]})]
+
+
+Callback = Annotated[str, Field(json_schema_extra={"format": "uri"}, description="https to a public DNS name")]
 
 
 class Body(_Open):
     """Section 7.1.1. `extensions` of other processors are not read."""
 
-    regulation: Annotated[str, Field(pattern="^(gdpr|ccpa)$")]
-    subject_request_id: Annotated[str, Field(max_length=64)]
-    subject_request_type: Annotated[str, Field(max_length=64)]
+    regulation: Annotated[str, Field(pattern="^(gdpr|ccpa)$", json_schema_extra={"enum": ["gdpr", "ccpa"]})]
+    subject_request_id: Annotated[
+        str, Field(max_length=64, json_schema_extra={"format": "uuid"}, description="Version 4, in lower case")
+    ]
+    subject_request_type: Annotated[str, Field(max_length=64, json_schema_extra={"enum": [*TYPES]})]
     subject_identities: Annotated[list[Identity], Field(min_length=1, max_length=16)]
-    submitted_time: Annotated[str, Field(max_length=40)]
+    submitted_time: Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
     api_version: Annotated[str, Field(pattern=r"^2(\.\d{1,3}){0,2}$")] = API_VERSION
-    status_callback_urls: Annotated[list[str], Field(max_length=MAX_CALLBACKS, default_factory=list)]
+    status_callback_urls: Annotated[list[Callback], Field(max_length=MAX_CALLBACKS, default_factory=list)]
 
 
 _FIELDS = frozenset([*Body.model_fields, *Identity.model_fields])

@@ -17,6 +17,7 @@ from privacy.consents import Choices
 from privacy.executions import Followers
 from privacy.handler import handler
 from privacy.requests import Subject
+from tests.support.strict import described
 from tests.unit.privacy.test_export import asked, lines, opened
 from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
 
@@ -70,7 +71,10 @@ class Api:
         event = {"httpMethod": "POST", "path": path, "headers": {}, "requestContext": context}
         more = {"body": json.dumps(body), "queryStringParameters": None, "isBase64Encoded": False}
         answer = handler({**event, **more}, None)
-        return answer["statusCode"], json.loads(answer["body"])
+        status, told = answer["statusCode"], json.loads(answer["body"])
+        if status == 200:
+            described("ConsentReceipt" if path == PATH else "ConsentList", told)
+        return status, told
 
     def choose(self, state: str, purpose: str = "marketing", project: str = PROJECT) -> tuple[int, Any]:
         return self.call({**WHO, "purpose": purpose, "state": state}, project=project)
