@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
-from aws_lambda_powertools.event_handler.openapi.models import Contact, HTTPBearer, License
+from aws_lambda_powertools.event_handler.openapi.models import Contact, HTTPBase, License, SecuritySchemeType
 from pydantic import BaseModel
 
 from chat.embeddings import EmbeddingsRequest
@@ -63,22 +63,24 @@ def written(document: dict[str, Any]) -> str:
 def _powertools() -> dict[str, Any]:
     """What Powertools makes of the declarations."""
     app = APIGatewayRestResolver()
+    key = "An API key, as an OpenAI SDK sends it"
+    bearer = HTTPBase(type=SecuritySchemeType.http, scheme="bearer", description=key)
     for area in (chat, responses, keys, privacy, dialects, public):
         app.include_router(area.router)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     controller = read_policy("rights")["controller"]
-    text = app.get_openapi_json_schema(
+    made = app.get_openapi_schema(
         title="ChatAPI",
         version=project["version"],
         description="An OpenAI-compatible chat API whose privacy policy is executable.",
         license_info=License(name=project["license"], identifier=project["license"]),
         contact=Contact(name=controller["developer"], url=controller["website"]),
-        security_schemes={"key": HTTPBearer(description="An API key, as an OpenAI SDK sends it")},
+        security_schemes={"key": bearer},
         security=[{"key": []}],
         tags=[*_TAGS],
     )
-    made: dict[str, Any] = json.loads(text)
-    return made
+    # Not its own text, which leaves out that null is the default: Swagger UI would propose to send every parameter.
+    return made.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _names(schemas: dict[str, Any]) -> dict[str, str]:
@@ -105,11 +107,14 @@ def _plain(node: Any, *, top: bool = False) -> Any:
     if not isinstance(node, dict):
         return node
     dull = {name for name in ("title", "description" if top else "title") if isinstance(node.get(name), str)}
+    if node.get("type", "null") != "null" or "$ref" in node:
+        dull |= {"default"} if node.get("default") is None else set()  # it may be left out, and is never null
     return {name: _plain(value) for name, value in node.items() if name not in dull}
 
 
 def _operation(operation: dict[str, Any], error: dict[str, Any]) -> None:
     """Say once what Powertools says twice, and nothing where it says nothing."""
+    del operation["deprecated"]  # null
     for parameter in (*operation.get("parameters", ()), *operation.get("requestBody", {}).get("content", {}).values()):
         parameter["schema"].pop("description", None)  # it is the parameter's, or the body's
     for status, response in operation["responses"].items():
