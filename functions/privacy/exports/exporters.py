@@ -107,6 +107,7 @@ def _beside(records: Reading, handle: SubjectHandle) -> dict[str, list[dict[str,
 def _held(ports: Ports, scope: Scope) -> Values:
     for subject in scope.case.subjects:
         pk = subject_pk(scope.case.project, subject, HOLD)
+        ends = {hold["sk"]: hold["expires"] for hold in Holds(ports.requests).all(scope.case.project, subject)}
         found = rows(ports.records, pk)
         for name, group in groupby(found, key=lambda row: str(row["sk"].rpartition("#")[0])):
             case, chunks = name.partition("#")[0], list(group)
@@ -118,7 +119,7 @@ def _held(ports: Ports, scope: Scope) -> Values:
             yield {
                 **(json.loads(body) if kind == "completion" else {"kind": kind, "data": _value(body)}),
                 "kept_under": chunks[0]["hold"],
-                "expires_at": chunks[0]["ttl"],
+                "expires_at": ends.get(chunks[0]["hold"]),
             }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from chatapi.catalogue import expiry, read_policy
 from chatapi.store.case_states import COMPLETED
 from chatapi.store.cases import Case
 from chatapi.store.consents import Consents
 from chatapi.store.holds import sealed_anew
-from chatapi.store.items import Item, pages
+from chatapi.store.items import Change, Collision, Item, pages
 from chatapi.store.keys import (
     HOLD,
     UNDATED,
@@ -34,9 +35,7 @@ def keep_held(ports: Ports, case: Case) -> Result:
         return {}
     held = 0
     for subject in case.subjects:
-        kept = in_place(case)
-        for page in pages(ports.records, subject_pk(case.project, subject, UNDATED), expired=True):
-            held += sum(row["kind"] in kept for row in page)
+        held += _stay(ports, case, subject)
         longest: dict[str, Item] = {}
         for hold in sorted(case.get("holds", ()), key=lambda hold: int(hold["expires"])):
             if hold["subject"] == subject:
@@ -50,6 +49,25 @@ def keep_held(ports: Ports, case: Case) -> Result:
     return {}
 
 
+def _term(case: Case) -> int:
+    """When what is held ends at the latest: long after its holds, which end it (tasks/release.py). The record's own
+    term would end it before them."""
+    return expiry("held", case.get("inventory")["at"])
+
+
+def _stay(ports: Ports, case: Case, subject: str) -> int:
+    """Have rows that a hold keeps where they are outlive their own term; how many there are."""
+    kept, count = in_place(case), 0
+    for page in pages(ports.records, subject_pk(case.project, subject, UNDATED)):
+        for row in page:
+            if row["kind"] in kept:
+                change = Change(put={"ttl": _term(case)}, expect={"kind": row["kind"]})
+                with suppress(Collision):  # it ended this moment
+                    ports.records.apply(row["pk"], row["sk"], change)
+                    count += 1
+    return count
+
+
 def _reseal(ports: Ports, case: Case, subject: str, holds: dict[str, Item]) -> int:
     """Seal what `holds` (by kind) keep anew, record by record; how many rows that makes."""
     reader = ports.vault.reader(case.project, subject, case.get("generations")[subject])
@@ -57,14 +75,13 @@ def _reseal(ports: Ports, case: Case, subject: str, holds: dict[str, Item]) -> i
     source, target = subject_pk(case.project, subject, reader.generation), subject_pk(case.project, subject, HOLD)
     count = 0
     for kind, hold in sorted(holds.items()):
-        ttl = min(hold["expires"], expiry("held", case.created))
         for name, rows, bound in _records(ports, source, kind):
             for index, (row, place) in enumerate(zip(rows, bound, strict=True)):
                 plain = reader.open("records", source, row["sk"], place, row.get("rev", 1), row["body"])
                 sk = held_sk(case.id, name, index)
                 body = writer.seal("records", target, sk, chunk_attribute(index, len(rows)), 1, plain)
                 item = {"pk": target, "sk": sk, "kind": "held", "body": body, "hold": hold["hold"], "origin": row["sk"]}
-                ports.records.put({**item, "ttl": ttl})
+                ports.records.put({**item, "ttl": _term(case)})
                 count += 1
     return count
 

@@ -25,7 +25,7 @@ from privacy.tasks.certify import issue_once
 from privacy.tasks.erasers import began_before, in_place
 from privacy.tasks.outcomes import accounted, frame, irrecoverable_after
 from privacy.tasks.ports import Ports, ResidueFound, Result
-from privacy.tasks.timers import hold_ends, watch_holds
+from privacy.tasks.timers import watch_holds
 
 EVENT = "erasure.released"
 PREFIX = "release_"
@@ -48,7 +48,7 @@ def release(ports: Ports, case: Case) -> Result:
             else:
                 ports.records.delete_all([(row["pk"], row["sk"]) for row in rows])
     if left:
-        ports.cases.note(case, watched=watch_holds(ports, case), until=_last_end(ports, case))
+        ports.cases.note(case, **watch_holds(ports, case))
         return {}
     case = _destroy(ports, case)
     if any(True for subject in case.subjects for _ in _held(ports, case, subject)):
@@ -62,10 +62,6 @@ def release(ports: Ports, case: Case) -> Result:
             raise
     ports.requests.delete_all(pointers)
     return {}
-
-
-def _last_end(ports: Ports, case: Case) -> int:
-    return max(hold_ends(ports.requests, case, ports.now()), default=ports.now())
 
 
 def _held(ports: Ports, case: Case, subject: str) -> Iterator[tuple[str, list[Item]]]:

@@ -85,6 +85,12 @@ class Days:
 _RACES = 10
 
 
+def _begin(date: str) -> float:
+    from datetime import UTC, datetime  # the chat function writes day rows and forgets none
+
+    return datetime.strptime(date, "%Y%m%d").replace(tzinfo=UTC).timestamp()
+
+
 def forget(records: Table, row: Item) -> None:
     """Delete a day row for an erasure. What it counted goes on as a number of the project's day: in one transaction it
     is added to the day's `remainder`, which names nobody, so usage neither drops nor counts twice, however often an
@@ -96,8 +102,8 @@ def forget(records: Table, row: Item) -> None:
         if not used:
             records.delete_all([(row["pk"], row["sk"])])
             return
-        # Of the day row's own life: a remainder says no more, and is needed no longer.
-        default = {"kind": "remainder", "shard": shard_of(date, pk), "ttl": row["ttl"]}
+        # Of a day row's life, whatever a legal hold has made of this one's: a remainder says no more.
+        default = {"kind": "remainder", "shard": shard_of(date, pk), "ttl": expiry("remainder", _begin(date))}
         try:
             records.fold(
                 (row["pk"], row["sk"]), {"requests": row["requests"]}, pk, date, Change(default=default, add=used)
