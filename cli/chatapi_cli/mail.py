@@ -1,9 +1,11 @@
-"""`chatapi mail receive FILE.eml`: hand a mail to the intake as SES does, on the local stack or on AWS."""
+"""`chatapi mail list | answered`: what waits for the officer. `chatapi mail receive FILE.eml`: hand a mail to the
+intake as SES does, on the local stack or on AWS."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from email.parser import BytesHeaderParser
 from email.utils import getaddresses
 from pathlib import Path
@@ -13,10 +15,11 @@ import typer
 
 from chatapi.errors import NotFound
 from chatapi.ids import random62
-from chatapi.store.cases import NotAllowed
+from chatapi.store.cases import Case, NotAllowed
 from chatapi_cli.say import Request, Stack, fail
 from chatapi_cli.target import Target, TargetError, find
 from privacy.intake.service import ANSWERED, INTAKE
+from privacy.waiting import waits
 
 MAX_BYTES = 40 * 1024 * 1024
 """What SES receives at most (Amazon SES Developer Guide, "Service quotas")."""
@@ -54,6 +57,24 @@ def receive(
     if status != 200 or answered.get("x-amz-function-error"):
         raise TargetError("the intake failed; its log names the error's type and place")
     typer.echo(json.dumps(json.loads(result)))
+
+
+@mail_app.command("list")
+def listed(stack: Stack = None) -> None:
+    """Requests by mail, or of agents, that wait until it is known who asks; one JSON object a line. `mails` are objects
+    of the stack's MailBucket, which keeps them for seven days."""
+    target = find(stack)
+    for case in _open(target):
+        mails = [f"s3://{target.output('MailBucket')}/{name}" for name in case.get("mails", ())]
+        typer.echo(json.dumps({"request": case.id, "asks": case.get("asks"), "at": case.created, "mails": mails}))
+
+
+def _open(target: Target) -> Iterator[Case]:
+    after, more = None, True
+    while more:
+        page, more = target.cases().list(INTAKE, after, 100)
+        yield from filter(waits, page)
+        after = page[-1].id if page else None
 
 
 @mail_app.command("answered")

@@ -29,6 +29,7 @@ from chatapi_cli.providers import providers_app
 from chatapi_cli.rights import add_rights, begin
 from chatapi_cli.say import AsJson, Project, Redact, Request, Stack, fail, micro_usd, say, say_all
 from chatapi_cli.target import TargetError, find
+from privacy.intake.service import INTAKE
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -138,6 +139,8 @@ def requests_resume(
         case = target.cases().get(project, request)  # the execution of a case that is not there would fail, unseen
     except NotFound:
         fail("no such request in this project")
+    if project == INTAKE:
+        fail("a request by mail has no workflow: see chatapi mail")
     begin(target, case)
     say({"resumed": request, "was": case.status}, as_json)
 

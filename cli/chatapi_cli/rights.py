@@ -20,6 +20,7 @@ from chatapi.store.keys import HELD, open_pk
 from chatapi.store.timers import HOLDS, set_timer
 from chatapi_cli.say import Project, Request, Stack, fail
 from chatapi_cli.target import Target, find
+from privacy.intake.service import INTAKE
 
 User = Annotated[str | None, typer.Option(help="The end user's id; '-' reads it from standard input.")]
 Owner = Annotated[bool, typer.Option("--owner", help="The project's owner.")]
@@ -59,7 +60,8 @@ def pause(project: Project, request: Request, stack: Stack = None) -> None:
 def go_on(project: Project, request: Request, stack: Stack = None) -> None:
     """Identity is established: the clock runs again, and so does the work."""
     target = _decided(stack, project, request, lambda cases, case: cases.resume(case, time.time()))
-    begin(target, target.cases().get(project, request))
+    if project != INTAKE:  # the officer answers that by hand: it has no workflow
+        begin(target, target.cases().get(project, request))
 
 
 def extend(

@@ -1,10 +1,10 @@
 """Entry point of the schedule: what is due today is looked at (chatapi.store.timers).
 
 A hold that has ended starts its case again, which erases what was held (RGT-6). A request that comes near its end is
-told to the data protection officer, with others in one mail of opaque ids (DPO-2). A timer is deleted when what it asks
-for is done, so a run that is repeated, doubled or late does no harm: a case is started under one name an hour and looks
-at itself, a reminder may come twice. An outage loses nothing: a run begins at the last day
-that was done.
+told to the data protection officer, with others in one mail of opaque ids (DPO-2), and so is one that waits until it is
+known who asks: nobody else would look at it (DPO-1). A timer is deleted when what it asks for is done, so a run that is
+repeated, doubled or late does no harm: a case is started under one name an hour and looks at itself, a reminder may
+come twice. An outage loses nothing: a run begins at the last day that was done.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from chatapi.store.case_states import ON_HOLD
 from chatapi.store.cases import Case, Cases
 from chatapi.store.items import Key, Table
 from chatapi.store.keys import CLOCKING, CLOCKING_PK, timer_pk
-from chatapi.store.timers import BEFORE, HOLDS, NEXT, OVERDUE, set_reminder, set_timer
+from chatapi.store.timers import BEFORE, HOLDS, NEXT, OVERDUE, WAITING, set_reminder, set_timer
 from chatapi.warm import Warm
 from privacy.service import Executions
 from privacy.tasks.timers import hold_ends
-from privacy.waiting import settled
+from privacy.waiting import settled, waits
 
 DAY, HOUR = 86_400, 3600
 MOST_DAYS = 40
 """How far the first run looks back."""
 _AGAIN = 7 * DAY
-"""How often the officer is told of a request that is overdue."""
+"""How often the officer is told of a request that is overdue, or waits."""
 _PAGE = 100
 _RESERVE_MS = 30_000
 
@@ -164,6 +164,12 @@ def _holds(ports: Ports, case: Case, now: int) -> bool:
 def _reminder(ports: Ports, timer: Timer, case: Case, now: int, page: _Page) -> None:
     """Take a reminder up, unless the request has ended or its deadline has moved meanwhile."""
     case = settled(ports.cases, case, now)
+    if timer.what == WAITING:
+        if waits(case):
+            page.reminders.append((timer, case, 0))
+        else:
+            page.done.append(timer.key)
+        return
     if case.open:
         due = int(case.get("due"))
         if case.status == ON_HOLD:
@@ -184,8 +190,8 @@ def _tell(ports: Ports, page: _Page, now: int) -> None:
     for timer, case, _ in page.reminders:
         lines += f"- {case.project} {case.id}: {words[timer.what]}\n"
         ids = {"case": case.id, "project": case.project}
-        if timer.what == OVERDUE:
-            log("case_overdue", function="clock", **ids)
+        if timer.what in (OVERDUE, WAITING):
+            log("case_overdue" if timer.what == OVERDUE else "case_waits", function="clock", **ids)
         else:
             log("case_due", function="clock", stage=timer.what, **ids)
     count = len(page.reminders)
@@ -194,7 +200,7 @@ def _tell(ports: Ports, page: _Page, now: int) -> None:
         if timer.what in NEXT:
             set_reminder(ports.requests, due, case.project, case.id, NEXT[timer.what])
         else:
-            set_timer(ports.requests, now + _AGAIN, case.project, case.id, OVERDUE)
+            set_timer(ports.requests, now + _AGAIN, case.project, case.id, timer.what)
         page.done.append(timer.key)
 
 

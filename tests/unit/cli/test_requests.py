@@ -70,6 +70,13 @@ def test_a_request_that_is_not_there_is_not_said_to_be_resumed(target: FakeTarge
     assert not target.started
 
 
+def test_a_request_by_mail_has_no_workflow_to_resume(target: FakeTarget) -> None:
+    target.cases().create("intake", REQUEST, "intake", "sub_x", 1_800_000_000)
+    result = CliRunner().invoke(chatapi_cli.main.app, ["requests", "resume", "intake", REQUEST])
+    assert (result.exit_code, result.output) == (1, "a request by mail has no workflow: see chatapi mail\n")
+    assert not target.started
+
+
 def test_a_certificate_that_does_not_hold_is_said_so_to_scripts_too(tmp_path: Path) -> None:
     file = tmp_path / "certificate.json"
     file.write_text("{}")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chatapi.catalogue import NotInCatalogue
 from chatapi.errors import NotFound
+from chatapi.ids import request_id
 from chatapi.store.case_states import CANCEL, COMMIT, COMPLETE, DENY, FAIL, HOLD, PAUSE, RELEASE, RESUME, START, Act
 from chatapi.store.cases import Case, NotAllowed
 from tests.unit.privacy.world import ALICE, PROJECT, World
@@ -117,3 +118,13 @@ def test_cases_of_other_projects_do_not_exist() -> None:
 
 def test_a_case_never_shows_the_subject_in_its_text() -> None:
     assert ALICE not in repr(World().case())
+
+
+def test_a_person_sees_the_last_hundred_of_their_requests_newest_first() -> None:
+    """Given ids that are random, so that their order says nothing."""
+    world, names = World(), []
+    for number in range(130):
+        case = world.cases.create(PROJECT, request_id(), "access", ALICE, world.clock.now(), target=str(number))
+        names.append(case.id)
+        world.clock.advance(60)
+    assert [case.id for case in world.cases.of_subject(PROJECT, ALICE)] == names[:-101:-1]

@@ -16,6 +16,8 @@ from chatapi.store.keys import CLOCKING, CLOCKING_PK
 from chatapi.store.timers import HOLDS, set_timer
 from privacy import clock
 from privacy.clock import DAY, HOUR, Ports, run
+from privacy.intake.letters import Letter, Verdicts
+from privacy.intake.service import Intake
 from tests.unit.privacy.world import ALICE, BOB, PROJECT, World
 
 OFFICER = "officer@example.com"
@@ -169,11 +171,42 @@ def test_the_reminders_move_with_the_deadline(office: Office) -> None:
     extended, paused = office.world.case(), office.world.case(BOB, "dsr_" + "2" * 24)
     cases.extend(extended, "complexity", now())
     paused = cases.pause(paused, now())
-    assert office.passes(25).reminded == 0
+    office.passes(25)
+    assert [line for mail in office.mail.sent for line in mail.text.splitlines() if ": due" in line] == []
+    office.mail.sent.clear()
     cases.resume(paused, now())
     assert office.passes(19).reminded == 0
     assert office.passes(2).reminded == 1
     assert paused.id in office.mail.sent[0].text
+
+
+def test_the_officer_hears_of_what_waits_for_identity_at_once_and_then_weekly_until_it_goes_on(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = office.world.cases.pause(office.world.case(), office.world.clock.now())
+    told = [office.passes(0.04).reminded for _ in range(25)]  # an hour each
+    assert (told[0], sum(told)) == (1, 1)
+    assert f"- {PROJECT} {case.id}: waits until it is known who asks" in office.mail.sent[0].text
+    assert ALICE not in office.mail.sent[0].text
+    office.passes(30)
+    assert [office.passes(7).reminded for _ in range(4)] == [1] * 4
+    office.world.cases.resume(office.world.again(case), office.world.clock.now())
+    office.mail.sent.clear()
+    office.passes(8)
+    assert (office.mail.sent, office.timers()) == ([], ["remind"])
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert set(events) == {"case_waits"}
+
+
+def test_a_mail_reaches_the_officer_within_the_hour(office: Office) -> None:
+    intake = Intake(
+        office.world.cases, MemoryMail(), office.world.clock, lambda: b"p" * 86, own="dpo@example.com", portal="/portal"
+    )
+    case, _ = intake.receive("inbound/1", Letter("alice@example.org", "alice@example.org"), Verdicts())
+    assert case is not None
+    assert office.passes(0.04).reminded == 1
+    assert f"- intake {case.id}: " in office.mail.sent[0].text
+    assert "alice" not in office.mail.sent[0].text
 
 
 def test_mail_that_is_not_taken_is_sent_by_the_next_run(office: Office) -> None:

@@ -1,6 +1,5 @@
-"""Data-rights cases in the Requests table: opaque ids, states, times and outcomes. Nothing the data subject said.
-
-Their states, and what leads from one to another: case_states.py.
+"""Data-rights cases in the Requests table: opaque ids, states (case_states.py), times and outcomes. Nothing that the
+data subject said.
 
 Every act is one conditional update, so of two that exclude each other (cancel and commit) exactly one happens, and
 `completed`, `cancelled` and a denial are final. An open case of the same right, subject and target is found again, so a
@@ -13,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from typing import Any
 
 from chatapi.catalogue import expiry, read_policy
@@ -33,9 +33,9 @@ from chatapi.store.case_states import (
     REVERSIBLE,
     Act,
 )
-from chatapi.store.items import Change, Collision, Item, Table
+from chatapi.store.items import Change, Collision, Item, Table, pages
 from chatapi.store.keys import case_pk, open_pk, open_sk, own_pk
-from chatapi.store.timers import set_reminder
+from chatapi.store.timers import WAITING, set_reminder, set_timer
 
 _RACES = 8
 _OWN = 100  # what a person sees of their own cases; the export has all
@@ -134,11 +134,9 @@ class Cases:
         found = self._claim(project, subject, open_sk(case_type, target), case_id, now)
         if isinstance(found, Case):
             return found
-        # First the pointer, so that no case is missing from its subject's own list; one to a case that never came to be
-        # is passed over there.
-        self._table.put(
-            {"pk": own_pk(project, subject), "sk": found, "kind": "own", "at": int(now), "ttl": expiry("own", now)}
-        )
+        # First the pointer, so that no case is missing from its subject's own list; one without a case is passed over.
+        own = {"pk": own_pk(project, subject), "sk": found, "kind": "own", "at": int(now), "ttl": expiry("own", now)}
+        self._table.put(own)
         term = int(due(int(now), controller_zone()))
         set_reminder(self._table, term, project, found)  # before the case: none is without its clock
         item = {
@@ -186,6 +184,8 @@ class Cases:
 
     def pause(self, case: Case, now: float) -> Case:
         """Stop the clock while it is in doubt who is asking (GDPR Art. 12(6)); nothing else stops it."""
+        # No reminder comes near while it stands, so the officer is told that it does.
+        set_timer(self._table, int(now), case.project, case.id, WAITING)
         return self.act(case, PAUSE, paused=int(now))
 
     def resume(self, case: Case, now: float) -> Case:
@@ -232,25 +232,25 @@ class Cases:
         return [Case(project, item["sk"], item) for item in items[:limit]], len(items) > limit
 
     def of_subject(self, project: str, subject: str) -> Sequence[Case]:
-        """The cases of a data subject, newest first: of the last hundred in the order of their ids."""
-        own = self._table.query(own_pk(project, subject), limit=_OWN)
+        """The last hundred cases of a data subject, newest first."""
+        rows = (row for page in pages(self._table, own_pk(project, subject)) for row in page)
+        own = nlargest(_OWN, rows, key=lambda row: (int(row["at"]), str(row["sk"])))
         items = self._table.get_all([(case_pk(project), row["sk"]) for row in own])
         cases = [Case(project, item["sk"], item) for item in items]
         return sorted(cases, key=lambda case: (-case.created, case.id))
 
     def act(self, case: Case, act: Act, **facts: Any) -> Case:
         """Do an act, and write facts with it. NotAllowed where the case is not where the act starts."""
-        put = {"status": act.target, **act.put, **facts}
-        try:
-            return self._update(case, Change(put=put, expect={"status": act.source, "stage": act.stages}))
-        except Collision:
-            raise NotAllowed(self.get(case.project, case.id)) from None
+        return self._act(case, act, facts, {})
 
     def commit(self, case: Case) -> Case:
         """The point of no return, of a case as it was read: NotAllowed too where a hold was announced since."""
-        expect = {"status": COMMIT.source, "stage": COMMIT.stages, "held_anew": case.get("held_anew")}
+        return self._act(case, COMMIT, {}, {"held_anew": case.get("held_anew")})
+
+    def _act(self, case: Case, act: Act, facts: Item, expect: Item) -> Case:
+        put = {"status": act.target, **act.put, **facts}
         try:
-            return self._update(case, Change(put={"status": COMMIT.target, **COMMIT.put}, expect=expect))
+            return self._update(case, Change(put=put, expect={"status": act.source, "stage": act.stages, **expect}))
         except Collision:
             raise NotAllowed(self.get(case.project, case.id)) from None
 

@@ -1,7 +1,8 @@
 """What is to be done when: rows in a partition per day, which the clock function reads (privacy.clock).
 
 A timer may fire more than once or late, and never alone decides anything: what it starts looks at the case again. The
-reminders are a chain, each sets the next one, so that a case costs one row.
+reminders are a chain, each sets the next one, so that a case costs one row; one whose clock stands has a row more, by
+which its officer hears of it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from chatapi.clock import day_of
 from chatapi.store.items import Table
 from chatapi.store.keys import timer_pk, timer_sk
 
-REMIND, URGENT, OVERDUE, HOLDS = "remind", "urgent", "overdue", "holds"
+REMIND, URGENT, OVERDUE, HOLDS, WAITING = "remind", "urgent", "overdue", "holds", "waiting"
 _DAY = 86400
 BEFORE = {REMIND: 10 * _DAY, URGENT: 3 * _DAY, OVERDUE: 0}
 """How long before a case is due its officer is told, in seconds."""
