@@ -71,6 +71,8 @@ def sweep(
             for key in page.get("Items", ()):
                 if look == 1:
                     counts[1] += 1
+                elif not more_time():  # a page can hold thousands
+                    return Swept(store, counts[0], counts[1], complete=False)
                 elif _delete(client, table, key, cutoff):
                     counts[0] += 1
             if "LastEvaluatedKey" not in page:
@@ -126,6 +128,8 @@ def run(ports: _Ports, more_time: Callable[[], bool]) -> list[Swept]:
         swept = sweep(ports.client, store, table, keys, now, segment=segment, more_time=more_time)
         outcome = "left" if swept.left else "ok" if swept.complete else "incomplete"
         log("swept", function="sweeper", store=store, count=swept.deleted, outcome=outcome)
+        if swept.left:
+            log("expired_left", level="error", function="sweeper", store=store, count=swept.left)
         found.append(swept)
     return found
 

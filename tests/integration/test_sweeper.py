@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -72,16 +73,17 @@ def test_segments_together_cover_the_table(configured: Deployed) -> None:
 
 
 class Stub:
-    """Pages of one expired row; `rewritten`: the delete finds the row written anew."""
+    """Pages of expired rows without end; `rewritten`: the delete finds the row written anew."""
 
-    def __init__(self, *, rewritten: bool = False, denied: bool = False) -> None:
-        self.rewritten, self.denied, self.deleted = rewritten, denied, 0
+    def __init__(self, rows: int = 1, *, rewritten: bool = False, denied: bool = False) -> None:
+        self.rows, self.rewritten, self.denied, self.deleted, self.last = rows, rewritten, denied, 0, False
 
     def call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
         if self.denied:
             raise AwsError("AccessDeniedException", 400)
         if operation == "Scan":
-            return {"Items": [{"pk": {"S": "a"}}], "LastEvaluatedKey": {"pk": {"S": "a"}}}
+            page = {"Items": [{"pk": {"S": "a"}}] * self.rows}
+            return page if self.last else {**page, "LastEvaluatedKey": {"pk": {"S": "a"}}}
         if self.rewritten:
             raise AwsError("ConditionalCheckFailedException", 400)
         self.deleted += 1
@@ -89,15 +91,30 @@ class Stub:
 
 
 def test_a_run_without_time_says_that_it_is_not_through() -> None:
-    stub = Stub()
-    swept = sweep(stub, "records", "t", ("pk",), _NOW, more_time=lambda: False)
-    assert (swept.deleted, swept.complete) == (1, False)
+    for rows in (1, 500):  # its time may be up within a page
+        stub, budget = Stub(rows), iter([True, False])
+        swept = sweep(stub, "records", "t", ("pk",), _NOW, more_time=lambda budget=budget: next(budget))
+        assert (swept.deleted, stub.deleted, swept.complete) == (1, 1, False)
+
+
+def test_what_a_sweep_leaves_is_told_loudly(capsys: pytest.CaptureFixture[str]) -> None:
+    from chatapi.clock import FixedClock
+
+    stub = Stub(rewritten=True)
+    stub.last = True
+    sweeper.run(sweeper._Ports(stub, FixedClock(), {"records": ("t", ("pk",))}, 1), lambda: True)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line["store"], line["count"]) for line in lines] == [
+        ("swept", "records", 0),
+        ("expired_left", "records", 1),
+    ]
 
 
 def test_a_row_that_was_written_anew_stays_and_a_refusal_fails_without_its_text(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert sweep(Stub(rewritten=True), "r", "t", ("pk",), _NOW, more_time=lambda: False).deleted == 0
+    budget = iter([True, False])
+    assert sweep(Stub(rewritten=True), "r", "t", ("pk",), _NOW, more_time=lambda: next(budget)).deleted == 0
     from chatapi.clock import SystemClock
 
     ports = sweeper._Ports(Stub(denied=True), SystemClock(), {"records": ("t", ("pk",))}, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -34,7 +35,31 @@ def test_the_events_that_matter_are_counted() -> None:
     counted = {f["Properties"]["MetricTransformations"][0]["MetricName"] for f in FILTERS.values()}
     assert counted >= {"authorizer_failed", "store_open", "settle_failed", "disclosure_failed", "case_overdue"}
     assert counted >= {"pattern_failed", "sample_failed"}
+    assert "expired_left" in counted
     assert any(alarm["Properties"]["MetricName"] == "5XXError" for alarm in ALARMS.values())
+
+
+def _watched(metric: str) -> set[str]:
+    """The resources that an alarm on a metric of AWS's own stands for."""
+    found = (alarm["Properties"] for alarm in ALARMS.values())
+    return {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in found if alarm["MetricName"] == metric}
+
+
+def test_a_workflow_that_fails_is_an_alarm_whichever_it_is() -> None:
+    machines = {name for name, r in RESOURCES.items() if r["Type"] == "AWS::StepFunctions::StateMachine"}
+    assert _watched("ExecutionsFailed") == machines
+
+
+def test_a_function_that_nobody_waits_for_is_an_alarm_when_it_fails() -> None:
+    scheduled = {
+        target["Arn"]["Fn::GetAtt"][0]
+        for r in RESOURCES.values()
+        if r["Type"] == "AWS::Events::Rule"
+        for target in r["Properties"]["Targets"]
+        if "Fn::GetAtt" in target["Arn"]
+    }
+    assert _watched("Errors") == scheduled | {"IdentityFunction", "MailFunction"}
+    assert len(scheduled) == 3
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -42,6 +67,15 @@ def test_every_alarm_reaches_the_topic_and_is_not_made_locally(name: str) -> Non
     assert ALARMS[name]["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     assert ALARMS[name]["Properties"]["TreatMissingData"] == "notBreaching"
     assert ALARMS[name]["Condition"] == "HasAlarms"
+
+
+def test_the_operators_page_says_what_each_alarm_means() -> None:
+    page = (ROOT / "docs" / "operators.md").read_text().partition("## Alarms")[2]
+    named = set(
+        re.findall(r"`([a-z0-9_]+)`", "\n".join(line.split("|")[1] for line in page.splitlines() if "|" in line))
+    )
+    names = {alarm["Properties"]["AlarmName"]["Fn::Sub"].rpartition("}-")[2] for alarm in ALARMS.values()}
+    assert named == names
 
 
 def test_the_topic_is_encrypted_with_a_key_that_cloudwatch_may_use() -> None:
