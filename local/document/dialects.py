@@ -19,7 +19,7 @@ from local.document.dialects_shapes import (
     OpenDsrRequest,
     OpenDsrStatus,
 )
-from local.document.said import OPEN, area, bare, refused, text, told
+from local.document.said import OPEN, area, bare, keyless, refused, text, told
 from privacy.dialects import drp, opendsr
 
 router = area()
@@ -61,7 +61,7 @@ def _drp(*statuses: int) -> dict[int, OpenAPIResponse]:
     summary="OpenDSR 2.0: what is supported",
     tags=["dialects"],
     openapi_extensions=OPEN,
-    responses={200: told("Discovery", OpenDsrDiscovery)},
+    responses={200: told("Discovery", OpenDsrDiscovery), **keyless()},
 )
 def _discover() -> None: ...
 
@@ -104,7 +104,7 @@ def _cancel(id: Request) -> None: ...
     summary="The certificate of the key that signs OpenDSR answers",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: text("X.509 in PEM", "application/x-pem-file")},
+    responses={200: text("X.509 in PEM", "application/x-pem-file"), **keyless()},
 )
 def _certificate() -> None: ...
 

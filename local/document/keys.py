@@ -19,7 +19,7 @@ from local.document.keys_shapes import (
     NewApiKey,
     Usage,
 )
-from local.document.said import OPEN, Absent, Id, area, keyed, refused, told
+from local.document.said import OPEN, Absent, Id, area, keyed, keyless, told
 
 router = area()
 
@@ -117,7 +117,7 @@ def _usage(
     "at once and their owners told. Without a configured partner every report is refused.",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: told("A label for each match", list[LeakedKeyLabel]), **refused(400, 403, 413, 503)},
+    responses={200: told("A label for each match", list[LeakedKeyLabel]), **keyless(400, 403, 413, 503)},
 )
 def _report(
     body: Annotated[list[LeakedKey], Body(max_length=MAX_MATCHES)],

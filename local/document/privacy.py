@@ -21,7 +21,7 @@ from local.document.privacy_shapes import (
     Recipients,
     RecipientsSet,
 )
-from local.document.said import OPEN, Absent, After, Id, Limit, area, bare, keyed, refused, told
+from local.document.said import OPEN, Absent, After, Id, Limit, area, bare, keyed, keyless, told
 
 router = area()
 
@@ -113,7 +113,7 @@ def _export(id: Id) -> None: ...
     openapi_extensions=OPEN,
     responses={
         303: {**bare("On to the ZIP, once"), "headers": {"location": {"schema": {"type": "string"}}}},
-        **refused(404, 503),
+        **keyless(404, 503),
     },
 )
 def _download(token: Id) -> None: ...

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import Field
 
-from local.document.said import OPEN, Answer, area, bare, refused, text, told
+from local.document.said import OPEN, Answer, area, bare, keyless, text, told
 
 router = area()
 
@@ -60,7 +60,7 @@ class Health(Answer):
     summary="That Global Privacy Control is honoured, and since when",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: told("The GPC Support Resource", Gpc)},
+    responses={200: told("The GPC Support Resource", Gpc), **keyless()},
 )
 def _gpc() -> None: ...
 
@@ -71,7 +71,7 @@ def _gpc() -> None: ...
     summary="Where weaknesses are reported (RFC 9116)",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: text("security.txt", "text/plain"), **refused(404)},
+    responses={200: text("security.txt", "text/plain"), **keyless(404)},
 )
 def _security() -> None: ...
 
@@ -82,7 +82,7 @@ def _security() -> None: ...
     summary="The keys that sign certificates and receipts (RFC 7517)",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: told("A key set", JsonWebKeySet)},
+    responses={200: told("A key set", JsonWebKeySet), **keyless()},
 )
 def _jwks() -> None: ...
 
@@ -93,7 +93,7 @@ def _jwks() -> None: ...
     summary="Whether the API answers",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: told("It does", Health)},
+    responses={200: told("It does", Health), **keyless()},
 )
 def _health() -> None: ...
 
@@ -104,7 +104,7 @@ def _health() -> None: ...
     summary="This document",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: told("OpenAPI 3.1", dict[str, Any]), 304: _UNCHANGED},
+    responses={200: told("OpenAPI 3.1", dict[str, Any]), 304: _UNCHANGED, **keyless()},
 )
 def _openapi() -> None: ...
 
@@ -116,7 +116,7 @@ def _openapi() -> None: ...
     description="Swagger UI, every file of it from this API.",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: text("The page", _HTML), 304: _UNCHANGED},
+    responses={200: text("The page", _HTML), 304: _UNCHANGED, **keyless()},
 )
 def _docs() -> None: ...
 
@@ -127,7 +127,7 @@ def _docs() -> None: ...
     summary="A file of that page",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: text("Style or script", "text/css", "text/javascript"), 304: _UNCHANGED, **refused(404)},
+    responses={200: text("Style or script", "text/css", "text/javascript"), 304: _UNCHANGED, **keyless(404)},
 )
 def _file(
     file: Annotated[str, Path(min_length=1, max_length=128, openapi_examples={"style": {"value": "docs.css"}})],
@@ -140,7 +140,7 @@ def _file(
     summary="The portal's first page",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: text("The portal's first page", _HTML)},
+    responses={200: text("The portal's first page", _HTML), **keyless()},
 )
 def _portal() -> None: ...
 
@@ -151,7 +151,12 @@ def _portal() -> None: ...
     summary="A page of the privacy portal, for people",
     tags=["public"],
     openapi_extensions=OPEN,
-    responses={200: text("The page", _HTML), 303: bare("On to another page"), 404: text("No such page", _HTML)},
+    responses={
+        200: text("The page", _HTML),
+        303: bare("On to another page"),
+        404: text("No such page", _HTML),
+        **keyless(),
+    },
 )
 def _page(page: Page) -> None: ...
 
@@ -193,5 +198,5 @@ for _name, (_operation, _told, _kind) in _FILES.items():
         summary=_told,
         tags=["public"],
         openapi_extensions=OPEN,
-        responses={200: text(_told, _kind)},
+        responses={200: text(_told, _kind), **keyless()},
     )(_portal)

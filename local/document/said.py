@@ -115,3 +115,8 @@ def refused(*statuses: int) -> dict[int, OpenAPIResponse]:
 def keyed(*statuses: int) -> dict[int, OpenAPIResponse]:
     """`refused`, and what every route with a key may answer besides."""
     return refused(401, 403, 429, 503, *statuses)
+
+
+def keyless(*statuses: int) -> dict[int, OpenAPIResponse]:
+    """`refused`, and what API Gateway answers where strangers ask too often."""
+    return refused(429, *statuses)

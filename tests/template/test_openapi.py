@@ -16,6 +16,7 @@ from local.openapi import DOCUMENT as FILE
 from local.openapi import described, written
 from tests.support import strict
 from tests.support.transformed import transformed
+from tests.template.resources import of_type
 
 REQUESTS = {"Allowed", "AllowedTools", "Part", "PlainFormat", "SchemaFormat", "NamedTool", "NamedCustom"}
 REQUESTS |= {"FunctionTool", "CustomTool"}
@@ -47,6 +48,13 @@ def test_a_key_is_shown_as_described(retention: str | None) -> None:
     strict.described("ApiKey", shown)
     assert list(schemas["ApiKey"]["properties"]) == schemas["ApiKey"]["required"] == list(shown)
     assert schemas["ApiKeyCreate"]["properties"]["scopes"]["items"]["enum"] == list(SCOPES)
+
+
+def test_a_route_that_is_throttled_says_so() -> None:
+    (stage,) = of_type("AWS::ApiGateway::Stage").values()
+    for setting in stage["MethodSettings"]:
+        path = setting["ResourcePath"][1:].replace("~1", "/")
+        assert "429" in DOCUMENT["paths"][path][setting["HttpMethod"].lower()]["responses"], path
 
 
 def test_every_operation_has_a_name_and_an_area_of_its_own() -> None:
