@@ -20,10 +20,18 @@ from chatapi.store.case_states import (
     START,
 )
 from chatapi.store.cases import Case, NotAllowed
-from chatapi.store.holds import Holds, holdable
+from chatapi.store.holds import Holds, holdable, sealed_anew
 from chatapi.store.items import Item, pages
 from chatapi.store.keys import DAY, UNDATED, recipient_of, subject_pk
-from chatapi.vault import Conflict, InvalidCiphertext, State, SubjectErased, SubjectFrozen, VaultItem
+from chatapi.vault import (
+    Conflict,
+    InvalidCiphertext,
+    State,
+    SubjectErased,
+    SubjectFrozen,
+    TenantKeyUnavailable,
+    VaultItem,
+)
 from privacy.tasks.erasers import erasers
 from privacy.tasks.outcomes import so_far
 from privacy.tasks.ports import NotReady, Ports, Result, SubjectBusy, UnsupportedHold
@@ -102,7 +110,8 @@ def freeze(ports: Ports, case: Case) -> Result:
 
 def _canary(ports: Ports, case: Case, item: VaultItem) -> bytes:
     """A secret sealed under the subject's key; the one that stands, where an earlier run of this case froze it. Empty
-    where the wrap is damaged: what nobody can open must still be erasable."""
+    where nothing opens the key, a damaged wrap or one under a tenant's KMS key that refuses: what cannot be read must
+    still be erasable."""
     if item.state is State.FROZEN:
         fresh = ports.cases.get(case.project, case.id)
         sealed = fresh.get("canary", {}).get(item.subject)
@@ -114,7 +123,7 @@ def _canary(ports: Ports, case: Case, item: VaultItem) -> bytes:
         return handle.seal("canary", case.id, item.subject, "canary", 1, os.urandom(CANARY_BYTES))
     except (SubjectErased, SubjectFrozen):
         raise SubjectBusy from None
-    except InvalidCiphertext:
+    except (InvalidCiphertext, TenantKeyUnavailable):
         return b""
 
 
@@ -152,8 +161,12 @@ def commit(ports: Ports, case: Case) -> Result:
     """
     if case.status == COMPLETED or case.waiting:
         return {"cancelled": False}
-    if _gathering(case) and (found := _in_force(ports, case)) != case.get("holds"):
-        inventory(ports, ports.cases.gather(case, holds=found))  # what a hold keeps is not counted as deleted
+    if _gathering(case):
+        found = _in_force(ports, case)
+        if any(_unreadable(case, hold) for hold in found):
+            raise UnsupportedHold
+        if found != case.get("holds"):
+            inventory(ports, ports.cases.gather(case, holds=found))  # what a hold keeps is not counted as deleted
     try:
         ports.cases.commit(case)
     except NotAllowed as standing:
@@ -161,6 +174,11 @@ def commit(ports: Ports, case: Case) -> Result:
             raise NotReady from None
         return {"cancelled": standing.case.status == CANCELLED}
     return {"cancelled": False}
+
+
+def _unreadable(case: Case, hold: Item) -> bool:
+    """Whether a hold keeps what has to be sealed anew, and nothing opens it now."""
+    return case.get("canary", {}).get(hold["subject"]) == b"" and any(map(sealed_anew, hold["kinds"]))
 
 
 def mark_failed(ports: Ports, case: Case) -> Result:

@@ -29,9 +29,9 @@ _NOTES = [
     "irrecoverable_after; the keys themselves are in no backup.",
     "A second residue scan follows after the longest time that a function can still have been writing.",
 ]
-_DAMAGED = (
-    "The wrapped key of a subject was damaged before this erasure: nothing could be opened with it, so no canary could "
-    "be sealed under it either. It was destroyed like any other."
+UNOPENED = (
+    "A wrapped key could not be opened at this erasure, since it was damaged or its project's own KMS key refused: so "
+    "no canary could be sealed under it. It was destroyed like any other."
 )
 
 
@@ -83,7 +83,7 @@ def _body(case: Case, stores: list[dict[str, Any]], now: int) -> dict[str, Any]:
         "holds": case.get("holds", []),
         "recipients": [*case.get("recipients"), *line(case)],
         "irrecoverable_after": irrecoverable_after(now),
-        "notes": [*_NOTES, *([_DAMAGED] if b"" in case.get("canary").values() else [])],
+        "notes": [*_NOTES, *([UNOPENED] if b"" in case.get("canary").values() else [])],
         "canary": _canary(case),
     }
 

@@ -13,7 +13,7 @@ from chatapi.store.days import forget
 from chatapi.store.holds import sealed_anew
 from chatapi.store.items import Item, Key, pages
 from chatapi.store.keys import ALIAS, UNDATED, alias_sk, located_id, locator_pk, subject_pk
-from chatapi.vault import InvalidCiphertext, SubjectErased
+from chatapi.vault import InvalidCiphertext, SubjectErased, TenantKeyUnavailable
 from privacy.imports import begun_at
 from privacy.tasks.ports import NotCovered, OutOfTime, Ports
 
@@ -70,7 +70,7 @@ class Keys:
             ports.vault.reader(case.project, subject, case.get("generations")[subject])
         except SubjectErased:
             return False
-        except InvalidCiphertext:  # a damaged wrap opens nothing, and goes all the same
+        except (InvalidCiphertext, TenantKeyUnavailable):  # it opens nothing now, and goes all the same
             return True
         return True
 

@@ -89,7 +89,8 @@ class OutOfTime(TaskError):
 
 
 class UnsupportedHold(TaskError):
-    """A legal hold names what cannot be kept past the destruction of the key. Found before anything is destroyed."""
+    """A legal hold names what cannot be kept past the destruction of the key: by its kind, or since nothing opens it.
+    Found before anything is destroyed."""
 
     text = "a hold names a kind that cannot be held"
 

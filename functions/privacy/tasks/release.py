@@ -11,6 +11,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from chatapi.catalogue import catalogue
@@ -20,8 +21,8 @@ from chatapi.store.days import forget
 from chatapi.store.holds import Holds
 from chatapi.store.items import Item, Key, pages
 from chatapi.store.keys import HOLD, UNDATED, held_case_sk, kind_of, open_pk, subject_pk
-from chatapi.vault import State
-from privacy.tasks.certify import issue_once
+from chatapi.vault import InvalidCiphertext, State, TenantKeyUnavailable
+from privacy.tasks.certify import UNOPENED, issue_once
 from privacy.tasks.erasers import began_before, in_place
 from privacy.tasks.outcomes import accounted, frame, irrecoverable_after
 from privacy.tasks.ports import Ports, ResidueFound, Result
@@ -80,14 +81,16 @@ def _held(ports: Ports, case: Case, subject: str) -> Iterator[tuple[str, list[It
 
 
 def _destroy(ports: Ports, case: Case) -> Case:
-    """Destroy the case's own key, after sealing a canary under it."""
+    """Destroy the case's own key, after sealing a canary under it; without one where nothing opens the key."""
     holder = "hold_" + case.id
     item = ports.wraps.get(case.project, holder)
     if item is None:
         return case
     if item.state is State.ACTIVE:
-        writer = ports.vault.writer(case.project, holder)
-        canary = writer.seal("canary", case.id, holder, "canary", 1, os.urandom(32))
+        canary = b""
+        with suppress(InvalidCiphertext, TenantKeyUnavailable):
+            writer = ports.vault.writer(case.project, holder)
+            canary = writer.seal("canary", case.id, holder, "canary", 1, os.urandom(32))
         case = ports.cases.keep(case, **{PREFIX + "canary": canary})
         ports.wraps.freeze(case.project, holder, item.generation, case.id)
     ports.wraps.destroy(case.project, holder, item.generation, ports.now(), case.id)
@@ -125,6 +128,7 @@ def _body(case: Case, now: int) -> dict[str, Any]:
         **frame(case, lines, now),
         "holds": case.get("holds", []),
         "irrecoverable_after": irrecoverable_after(now),
+        **({"notes": [UNOPENED]} if case.get(PREFIX + "canary") == b"" else {}),
         "supplements": hashlib.sha256(case.get("certificate")).hexdigest(),
         "canary": canary,
     }

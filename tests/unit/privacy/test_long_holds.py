@@ -12,7 +12,8 @@ from chatapi.store.holds import Holds
 from chatapi.store.items import MemoryTable
 from chatapi.store.keys import HOLD, held_case_sk, open_pk, subject_pk
 from chatapi.vault import State
-from tests.unit.privacy.test_clock import DAY, Office
+from privacy.clock import DAY
+from tests.unit.privacy.test_clock import Office
 from tests.unit.privacy.world import ALICE, PROJECT
 
 
