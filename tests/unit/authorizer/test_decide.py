@@ -217,7 +217,7 @@ def test_a_missing_scope_takes_nothing_and_goes_on_as_a_verdict(method: str, res
     verdict = authorizer(store).decide(f"Bearer {KEY}", method=method, resource=resource, content_length=400)
     # then the function behind gets to say 403, and no counter or slot has moved
     assert (verdict.outcome, verdict.slot, verdict.reserved) == (INSUFFICIENT_SCOPE, b"", 0)
-    assert verdict.scopes == {"history"}
+    assert (verdict.scopes, verdict.user_rpm, verdict.user_tpm) == ({"history"}, 0, 0)
     assert store.items["p#" + PROJECT] == before
     assert len(store.calls) == 1
     assert Verdict.from_context(verdict.to_context()) == verdict

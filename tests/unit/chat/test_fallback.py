@@ -117,6 +117,25 @@ def test_a_fallback_serves_for_it_and_it_is_passed_over_at_once() -> None:
     assert len(world.provider.calls) == 3
 
 
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_provider_that_was_reached_may_have_read_the_messages(sent: bool) -> None:
+    world = world_with_fallback()
+    world.provider.add(ProviderMisconfigured(sent=sent), answer("a"))
+    whole(world.ask())
+    told = {row["sk"].rpartition("#")[2] for row in world.day_rows()}
+    assert told == ({"local-model", "amazon-bedrock"} if sent else {"amazon-bedrock"})
+
+
+def test_a_success_forgives_what_failed_before_it() -> None:
+    world = world_with_fallback()
+    for _ in range(2):
+        for _ in range(FAILURES - 1):
+            world.provider.add(ProviderUnavailable(), answer("a"))
+            assert whole(world.ask())["model"] == SECOND
+        world.provider.add(answer("a"))
+        assert whole(world.ask())["model"] == FIRST
+
+
 def test_where_one_of_them_may_recover_clients_try_again() -> None:
     world = world_with_fallback()
     world.provider.add(ProviderMisconfigured(), ProviderUnavailable())
