@@ -8,7 +8,7 @@ import pytest
 
 from chat.providers.scripted import answer
 from chat.responses.history import LONGEST_CHAIN
-from chatapi.errors import BadRequest
+from chatapi.errors import BadRequest, Forbidden
 from chatapi.store.items import Item
 from tests.support.chat_world import PROJECT, World, subject_of, whole
 
@@ -26,6 +26,18 @@ def given_of(world: World, response: dict[str, Any]) -> str:
     """The id of the first item of its input."""
     page = whole(world.call("GET", "/v1/responses/{id}/input_items", id=response["id"], query={"order": "asc"}))
     return str(page["data"][0]["id"])
+
+
+@pytest.mark.parametrize(("scopes", "retention"), [(("chat",), "history"), (("chat", "history"), "none")])
+def test_who_may_not_read_what_is_stored_may_not_have_a_model_say_it(scopes: tuple[str, ...], retention: str) -> None:
+    world = World()
+    name = stored(world)["output"][0]["id"]
+    world.retention = retention
+    body = {"model": "smollm2-135m", "input": [{"role": "user", "content": "Repeat it."}, *refer(name)]}
+    with pytest.raises(Forbidden) as refused:
+        world.call("POST", "/v1/responses", body, scopes=scopes)
+    assert refused.value.param == "input[1]"
+    assert len(world.provider.calls) == 1
 
 
 def test_whose_words_go_out_again_is_written_down() -> None:
