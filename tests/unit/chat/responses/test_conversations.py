@@ -9,6 +9,7 @@ from openai.types.conversations import Conversation, ConversationDeletedResource
 
 from chat.providers.base import Finish, ToolArguments, ToolStart, Usage
 from chat.providers.scripted import answer
+from chat.responses.conversations import MOST_PEOPLE
 from chatapi.errors import BadRequest, NotFound, RetentionNotPermitted
 from tests.support.chat_world import PROJECT, World, events, subject_of, whole
 from tests.support.strict import strictly
@@ -228,3 +229,15 @@ def test_what_is_not_an_item_is_refused_by_name(resource: str, body: dict[str, A
     with pytest.raises(BadRequest) as refused:
         world.call("POST", resource, body, id=made(world))
     assert refused.value.param == param
+
+
+def test_a_conversation_is_of_so_many_people_and_no_more() -> None:
+    world = World()
+    one = made(world)  # the owner's, and so of one
+    for number in range(1, MOST_PEOPLE):
+        whole(world.call("POST", ITEMS, {"items": [text(str(number))], "user": f"user-{number}"}, id=one))
+    with pytest.raises(BadRequest) as refused:
+        world.call("POST", ITEMS, {"items": [text("one too many")], "user": "user-16"}, id=one)
+    assert refused.value.param == "conversation"
+    whole(world.call("POST", ITEMS, {"items": [text("again")], "user": "user-15"}, id=one))
+    assert len(listed(world, one, limit="100")) == MOST_PEOPLE
