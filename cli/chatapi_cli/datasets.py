@@ -17,12 +17,13 @@ import typer
 
 from chatapi.aws.av import from_item, to_av
 from chatapi.aws.calling import Caller
+from chatapi.catalogue import expiry
 from chatapi.clock import Clock, SystemClock
 from chatapi.errors import ProcessingRestricted, SubjectErased
 from chatapi.ledger import Ledger
 from chatapi.limits.admission import project_key
 from chatapi.store.aliases import aliases
-from chatapi.store.consents import Consents
+from chatapi.store.consents import WITHDRAWN, Consents
 from chatapi.store.datasets import DataSetError, DataSets, Entrant
 from chatapi.store.items import Item
 from chatapi.store.project_states import ACTIVE
@@ -117,13 +118,22 @@ class Builder:
             handle = self.vault.reader(project, subject, generation)
         except (SubjectErased, ProcessingRestricted):  # GDPR Art. 17, 18
             return
-        after, more = None, True
+        after, more, term, withdrawn = None, True, expiry("sample", 0), self._withdrawn(project, subject)
         while more:
             page, more = self.records.page(handle, "sample", after=after, limit=50)
             for record in page:
                 after = record.id
+                # A legal hold kept what is of before: a consent given anew does not reach back (privacy/choosing).
+                if record.expires - term < withdrawn:
+                    continue
                 yield record.body.replace(b"\n", b" ") + b"\n"
             more = more and bool(page)
+
+    def _withdrawn(self, project: str, subject: str) -> int:
+        """When the person has last withdrawn it, POSIX seconds; 0 where never."""
+        row = self.consents.get(project, subject, IMPROVEMENT)
+        events = row["events"] if row else ()
+        return max((int(event["at"]) for event in events if event["state"] == WITHDRAWN), default=0)
 
 
 def _datasets(target: Target) -> DataSets:

@@ -239,3 +239,19 @@ def test_the_file_appears_whole_and_what_another_run_is_writing_is_left_to_it(
     assert run(world, monkeypatch, "first", "--out", str(file)).exit_code == 0
     assert [json.loads(line)["t"] for line in file.read_text().splitlines()] == ["one"]
     assert not part.exists()
+
+
+def test_what_a_hold_kept_through_a_withdrawal_enters_no_data_set_of_a_later_consent() -> None:
+    # given a sample that a legal hold kept when its person withdrew
+    world = Sampled()
+    world.person(ALICE, "before")
+    world.clock.advance(60)
+    world.choose(ALICE, "withdrawn")
+    # when the person consents anew, and a further sample is kept
+    world.clock.advance(60)
+    world.choose(ALICE, "granted")
+    handle = world.kept.writer(PROJECT, ALICE)
+    world.kept.put(handle, "sample", [("smp_later", b'{"t":"after"}')])
+    # then that one alone enters
+    assert world.build()["samples"] == 1
+    assert world.written == b'{"t":"after"}\n'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -27,7 +28,7 @@ class FakeTarget:
     def output(self, name: str) -> str:
         return {"MailBucket": "the-bucket"}[name]
 
-    def arrived(self, number: int, **facts: object) -> str:
+    def arrived(self, number: int, **facts: Any) -> str:
         """The id of a request that came by mail."""
         cases, name = self.cases(), f"dsr_{number:024}"
         cases.pause(cases.create(INTAKE, name, INTAKE, f"sub_{number:032}", NOW + number, **facts), NOW)
