@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapi.deadlines import acknowledge_by, ccpa_due, due, extended, may_extend, opt_out_by
+from chatapi.deadlines import acknowledge_by, ccpa_due, due, extended, may_extend
 
 MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(2199, 12, 1), timezones=st.just(UTC))
 
@@ -94,9 +94,8 @@ def test_an_extension_comes_before_the_term_has_run_out(received: datetime) -> N
 def test_the_ccpas_clock_runs_beside_it(received: datetime) -> None:
     created = received.timestamp()
     assert ccpa_due(created) - created == 45 * 86400
-    for by, business in ((acknowledge_by(created), 10), (opt_out_by(created), 15)):
-        end = datetime.fromtimestamp(by, UTC)
-        assert end.weekday() < 5
-        days = [received + timedelta(days=n) for n in range(1, (end.date() - received.date()).days + 1)]
-        assert sum(day.weekday() < 5 for day in days) == business
-    assert acknowledge_by(created) < opt_out_by(created) < due(created) < ccpa_due(created)
+    end = datetime.fromtimestamp(acknowledge_by(created), UTC)
+    assert end.weekday() < 5
+    days = [received + timedelta(days=n) for n in range(1, (end.date() - received.date()).days + 1)]
+    assert sum(day.weekday() < 5 for day in days) == 10
+    assert acknowledge_by(created) < due(created) < ccpa_due(created)

@@ -2,8 +2,8 @@
 
     GDPR    due: min(one calendar month, the policy's 30 days)   Art. 12(3); a pause while identity is in doubt, 12(6)
             extended once, with a reason, while it is not yet due: two further months
-    CCPA    acknowledged in 10 business days, answered in 45 days, an opt-out in 15 business days
-            (11 CCR 7021, 7026; verification does not pause them)
+    CCPA    acknowledged in 10 business days, answered in 45 days (11 CCR 7021; verification does not pause them); an
+            opt-out, which has 15 (7026), needs no clock: it is obeyed at once
 
 Times are POSIX seconds. A calendar month is counted on the calendar of `zone`, the controller's (policy/rights.toml).
 Business days are Monday to Friday: a public holiday would only lengthen the term, so leaving it out is the safe side.
@@ -20,7 +20,6 @@ from chatapi.catalogue import read_policy
 TERM_DAYS = 30
 CCPA_DAYS = 45
 ACKNOWLEDGE_BUSINESS_DAYS = 10
-OPT_OUT_BUSINESS_DAYS = 15
 EXTENSION_MONTHS = 2
 
 
@@ -59,11 +58,6 @@ def ccpa_due(created: float) -> float:
 def acknowledge_by(created: float) -> float:
     """When the CCPA wants the receipt confirmed: 10 business days."""
     return _business_days(created, ACKNOWLEDGE_BUSINESS_DAYS)
-
-
-def opt_out_by(created: float) -> float:
-    """When the CCPA wants an opt-out to have taken effect: 15 business days."""
-    return _business_days(created, OPT_OUT_BUSINESS_DAYS)
 
 
 def _months(start: float, months: int, zone: tzinfo) -> float:

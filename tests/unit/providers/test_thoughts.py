@@ -16,7 +16,9 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 from openai.types.responses import Response, ResponseStreamEvent
 
-from chat.thoughts import Thoughts
+from chat.providers.base import Finish, Reasoning, Sealed, Signed, Text
+from chat.providers.scripted import ScriptedStream
+from chat.thoughts import Sealing, Thoughts
 from tests.support.chat_world import World, events, whole
 from tests.support.strict import strictly
 from tests.unit.aws.stub import Chunks, Stub
@@ -209,3 +211,13 @@ def test_another_provider_gets_no_thought(stub: Stub) -> None:
     answered(stub)  # the same adapter, asked as if it were another provider's
     whole(here.respond(input=[ASKED, *first["output"], *results(first["output"])], tools=[TOOL]))
     assert told(stub) == [CALLED]
+
+
+def test_a_signature_is_of_the_thought_before_it_alone() -> None:
+    # given a thought that nobody signed, an answer that begins, and one that is signed
+    said = (Reasoning("Aside. "), Text("So: "), Reasoning("I need f."), Signed("c2lnbmF0dXJl"), Finish("stop"))
+    thoughts = Thoughts("secret", "model")
+    sealing = Sealing(ScriptedStream(said), thoughts)
+    # then what is sealed is what was signed
+    (token,) = (event.token for event in sealing if isinstance(event, Sealed))
+    assert thoughts.opened(token) == {"reasoningText": {"text": "I need f.", "signature": "c2lnbmF0dXJl"}}
