@@ -17,7 +17,7 @@ from privacy.dialects.opendsr import OpenDsr
 from privacy.dialects.opendsr_routes import add_opendsr
 from privacy.identity.service import Identity
 from privacy.imports import Imports
-from privacy.portal.places import portal_root, stage_path
+from privacy.portal.places import api_root, portal_root, stage_path
 from privacy.portal.site import Services, respond
 from privacy.public_files import add_public
 from privacy.reference import pages
@@ -168,12 +168,8 @@ def download(token: str) -> Response[str]:
 
 
 def _root() -> str:
-    """The API's root as the caller reached it: API Gateway has matched the host, and the path there has the stage."""
-    context = app.current_event.raw_event["requestContext"]
-    host, whole = str(context.get("domainName", "")), str(context.get("path", ""))
-    stage = whole.removesuffix(str(app.current_event.raw_event["path"]))
-    local = host.partition(":")[0] in ("127.0.0.1", "localhost")
-    return f"{'http' if local else 'https'}://{host}{stage if stage != whole else ''}"
+    """The API's root as the caller reached it."""
+    return api_root(app.current_event.raw_event)
 
 
 @app.get("/.well-known/jwks.json")

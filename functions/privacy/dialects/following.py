@@ -29,7 +29,8 @@ MAX_TRIES = 8
 GIVEN_UP = "!"
 """Begins the note of a status that a callback never acknowledged."""
 _SHORTEST, _LONGEST, _PAUSE = 2, 6 * 3600, 10
-_DAYS = 400 * 86400
+_DAYS = 360 * 86400
+"""An execution lasts a year at most (AWS Step Functions Developer Guide, "Quotas")."""
 
 
 class Followers:

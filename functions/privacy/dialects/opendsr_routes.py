@@ -11,18 +11,14 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from chatapi.buffered import JSON, body_of, told
 from chatapi.errors import ApiError
 from privacy.dialects.opendsr import CERTIFICATE_PATH, PREFIX, OpenDsr, Origin, domain_of
+from privacy.portal.places import api_root
 
 _PUBLIC: dict[str, str | list[str]] = {"cache-control": "public, max-age=3600"}
 
 
 def origin_of(event: dict[str, Any]) -> Origin:
-    """Where the request arrived. The stage is a part of the path that the client saw, and not of the event's `path`."""
-    context = event["requestContext"]
-    prefix = str(context.get("path") or "").removesuffix(str(event.get("path") or ""))
-    host = str(context.get("domainName") or "localhost")
-    # API Gateway has no clear text; the stack on one machine has nothing else.
-    scheme = "http" if host.partition(":")[0] in ("127.0.0.1", "localhost") else "https"
-    root = f"{scheme}://{host}{prefix}"
+    """Where the request arrived."""
+    root = api_root(event)
     return Origin(domain_of(root), root)
 
 

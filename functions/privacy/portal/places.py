@@ -1,4 +1,4 @@
-"""Where the portal is, from API Gateway's event."""
+"""Where the API and its portal are, from API Gateway's event."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def stage_path(event: Mapping[str, Any]) -> str:
     """What stands before the API's own paths in a URL: `/live` at API Gateway's address, nothing at a custom one."""
     whole, own = str(event["requestContext"].get("path", "")), str(event["path"])
     return whole.removesuffix(own) if whole.endswith(own) else ""
+
+
+def api_root(event: Mapping[str, Any]) -> str:
+    """The API's URL as the caller reached it. API Gateway has matched the host and has no clear text; the stack on one
+    machine has nothing else."""
+    host = str(event["requestContext"].get("domainName") or "localhost")
+    return f"{'http' if host.partition(':')[0] in LOOPBACK else 'https'}://{host}{stage_path(event)}"
 
 
 def portal_root(event: Mapping[str, Any]) -> str:
