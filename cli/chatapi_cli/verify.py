@@ -16,11 +16,19 @@ _LARGEST = 1 << 20
 _TIMEOUT = 10.0
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """An answer that leads elsewhere is an error, as urllib reads None."""
+
+
+_opener = urllib.request.build_opener(_NoRedirect)
+
+
 def verify_file(path: Path, jwks: str) -> list[str]:
     """What is wrong with the certificate in a file, as fixed texts; empty where it holds.
 
     `jwks` is the file or the URL of the key set: `https`, or `http` on this machine. The certificate never chooses its
-    own keys: whoever asks says where they come from.
+    own keys: whoever asks says where they come from, so no redirect is followed.
     """
     if zipfile.is_zipfile(path):
         return _export(path, jwks)
@@ -60,7 +68,7 @@ def _fetched(url: str) -> bytes:
             parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
         ):
             return b""
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
+        with _opener.open(url, timeout=_TIMEOUT) as answer:
             return bytes(answer.read(_LARGEST + 1))
     except (OSError, ValueError):
         return b""

@@ -42,6 +42,11 @@ def jwks(world: World, tmp_path: Path) -> Path:
 def served(jwks: Path) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path == "/moved":
+                self.send_response(302)
+                self.send_header("location", "/.well-known/jwks.json")
+                self.end_headers()
+                return
             self.send_response(200)
             self.end_headers()
             self.wfile.write(jwks.read_bytes())
@@ -63,6 +68,10 @@ def test_a_file_against_a_file(issued: Path, jwks: Path) -> None:
 
 def test_a_file_against_a_server(issued: Path, served: str) -> None:
     assert verify_file(issued, served) == []
+
+
+def test_a_key_set_that_moved_is_not_followed(issued: Path, served: str) -> None:
+    assert verify_file(issued, served.replace("/.well-known/jwks.json", "/moved")) == ["the key set cannot be read"]
 
 
 def test_a_changed_file(issued: Path, jwks: Path) -> None:
