@@ -87,7 +87,7 @@ def deploy(processes: Processes, settings: Settings, model_url: str) -> None:
         [
             *(SAM, "deploy", "--template-file", settings.template, "--stack-name", STACK_NAME, "--region", REGION),
             *("--resolve-s3", "--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM"),
-            *("--parameter-overrides", *_overrides(template_parameters(model_url))),
+            *("--parameter-overrides", *_overrides(template_parameters(settings, model_url))),
         ],
         env=_sam_environment(settings),
         cwd=ROOT,

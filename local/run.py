@@ -128,7 +128,7 @@ def _start(settings: Settings, processes: Processes) -> None:
     model_port = free_port()
     # MODEL_URL: an OpenAI-compatible server of the user's (the URL ends in /v1), in place of the built-in model.
     external = os.environ.get("MODEL_URL")
-    parameters = template_parameters(external or f"http://{HOST}:{model_port}/v1")
+    parameters = template_parameters(settings, external or f"http://{HOST}:{model_port}/v1")
     with progress.step("starting the model and MiniStack"):
         model = None if external else start_model(processes, model_port)
         ministack = start_ministack(processes, settings, parameters["ModelUrl"])
@@ -167,7 +167,7 @@ def _stack(settings: Settings, deployed: Deployed, model_url: str) -> dict[str, 
         "api_key": None,
         "project_id": None,
         "admin_url": None,
-        "portal_url": f"{settings.base_url.removesuffix('/v1')}/portal",
+        "portal_url": settings.portal_url,
         "aws_endpoint_url": settings.aws_endpoint,
         "aws_access_key_id": ACCESS_KEY_ID,
         "aws_secret_access_key": SECRET_ACCESS_KEY,

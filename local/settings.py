@@ -87,6 +87,11 @@ class Settings:
         """The URL an OpenAI SDK takes."""
         return f"http://{HOST}:{self.port}/v1"
 
+    @property
+    def portal_url(self) -> str:
+        """The URL that people open."""
+        return f"http://{HOST}:{self.port}/portal"
+
 
 def aws_environment(settings: Settings) -> dict[str, str]:
     """The user's environment with every AWS setting of theirs replaced: nothing here may ever reach a real account."""
@@ -115,11 +120,12 @@ def build_parameters() -> dict[str, str]:
     }
 
 
-def template_parameters(model_url: str) -> dict[str, str]:
+def template_parameters(settings: Settings, model_url: str) -> dict[str, str]:
     """The template's parameters on this machine. `model_url` ends in /v1."""
     return build_parameters() | {
         "Stage": "local",
         "ModelUrl": model_url,
+        "PortalUrl": settings.portal_url,
         # The second residue scan of an erasure comes soon, so that a developer sees the whole workflow end.
         "LateWriterSeconds": "5",
         # MiniStack's EventBridge runs schedules too; nobody waits an hour to see a first number.

@@ -143,6 +143,7 @@ def test_a_mail_to_the_officer_gives_a_request_id(stack: RunningStack, tmp_path:
     outbox = httpx.get(stack.info.aws_endpoint_url + "/_ministack/ses/messages").text
     assert outbox.count("alice@example.org") >= 1
     assert first["request"] in outbox
+    assert f"sign in to {stack.info.portal_url} with" in outbox
     # and a forged one is taken, and not answered
     letter.write_bytes(letter.read_bytes().replace(b"alice@", b"victim@"))
     forged = receive("--dmarc", "FAIL", "--spf", "FAIL")

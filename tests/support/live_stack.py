@@ -152,7 +152,7 @@ def on_moto(home: Path) -> Iterator[Live]:
     settings = Settings(port=free_port(), aws_port=free_port(), home=home)
     settings.logs.mkdir(parents=True)
     with ScriptedUpstream() as upstream, _moto(settings):
-        parameters = template_parameters(upstream.base_url)
+        parameters = template_parameters(settings, upstream.base_url)
         builds = _start_builds(settings)
         assert [build.args for build in builds if build.wait() != 0] == []
         until(lambda: answers(settings.aws_port, "/moto-api/"), bool, 60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from chatapi.aws.client import AwsClient
@@ -47,6 +46,6 @@ def compose() -> Ports:
         clock,
         lambda: secrets.get(setting("SUBJECT_PEPPER_SECRET")),
         own=setting("MAIL_FROM"),
-        portal=os.environ.get("PORTAL_URL") or "the portal of the service",
+        portal=setting("PORTAL_URL"),
     )
     return Ports(intake, S3Letters(setting("MAIL_BUCKET")))
