@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 _LONGEST_HEAD = 64 * 1024
 _LONGEST_LINE = 4096
 _RECEIVE = 64 * 1024
-_HEX = frozenset(b"0123456789abcdefABCDEF")
 _PLAIN_SIZE = re.compile(rb"([0-9a-fA-F]{1,12})\r\n").match
+# Section 7.1: white space only before an extension. `strip` and `int` would take a line feed, `_`, `+` and `0x` too.
+_SIZE = re.compile(rb"([0-9a-fA-F]{1,12})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
+# RFC 9110, sections 5.1 and 5.5: a bare carriage return or line feed is the end of a line to some parsers.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _WITHOUT_BODY = (204, 304)
 
 
@@ -98,6 +102,8 @@ class Reading:
         status = line[9:12]
         if not line.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) or not status.isdigit() or line[12:13] not in (b"", b" "):
             raise Malformed
+        if _CONTROL(line):
+            raise Malformed
         self._version, self.status = line[:8], int(status)
         return lines
 
@@ -134,17 +140,18 @@ class Reading:
                 break
             line, at = buffer[at:end], end + 2
             if self._state == "size":
-                size = line.partition(b";")[0].rstrip()
-                if not size or len(size) > 12 or not _HEX.issuperset(size):
+                size = _SIZE(line)
+                if size is None:
                     raise Malformed
-                self._left = int(size, 16)
+                self._left = int(size[1], 16)
                 self._state = "data" if self._left else "trailers"
             elif self._state == "end":
                 if line:
                     raise Malformed
                 self._state = "size"
             else:
-                self.ended = not line  # trailers are dropped
+                _headers(line)  # trailers are dropped
+                self.ended = not line
         self._buffer = buffer[at:]
         if self.ended and self._buffer:
             raise Malformed
@@ -165,9 +172,13 @@ def _plain_chunks(buffer: bytes, at: int, pieces: list[bytes]) -> int:
 
 def _headers(lines: bytes) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for line in lines.decode("latin-1").split("\r\n") if lines else ():
+    if not lines:
+        return headers
+    if _CONTROL(lines.replace(b"\r\n", b"")):
+        raise Malformed
+    for line in lines.decode("latin-1").split("\r\n"):
         name, colon, value = line.partition(":")
-        if not colon or not name or not name.isascii() or name[0] in " \t" or name[-1] in " \t":
+        if not colon or not _NAME(name):
             raise Malformed
         name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
