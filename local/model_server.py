@@ -16,6 +16,7 @@ PARALLEL = 4
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 """Half of the cores. The threads wait for one another at each step, spinning: where one has no core for a moment, as
 beside a busy stack, all of them burn theirs. 24 tokens on two busy cores took two threads 5-29 s, and one 0.5-1 s."""
+TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 CONTEXT = 8192  # tokens of one conversation, as policy/models.toml states
 
 
@@ -44,6 +45,7 @@ def main(port: int, alias: str) -> None:
     # lengths that are worked on together are cut up, and the mean is then of the last piece alone.
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
+    params.chat_template = TEMPLATE.read_text()
     params.cont_batching = True
     params.cache_prompt = False
     params.cache_ram_mib = 0

@@ -10,6 +10,7 @@ from chat import sse
 from chat.faults import refusal_of
 from chat.generation import Generation
 from chat.providers.base import (
+    CallMissing,
     Choice,
     Finish,
     Idle,
@@ -40,8 +41,8 @@ def whole(generation: Generation, head: dict[str, Any], extra: dict[str, Any]) -
     try:
         for _ in generation.events():
             pass
-    except ProviderBroken:
-        raise broken() from None
+    except ProviderBroken as error:
+        raise broken(error) from None
     finally:
         generation.close()
     return sse.compact({**completion(head, generation), **extra})
@@ -71,7 +72,7 @@ def stream(generation: Generation, frames: sse.Frames, *, usage: bool, extra: di
                 case Served(fingerprint, tier):
                     frames.served(fingerprint, tier)
     except Exception as error:  # noqa: BLE001 - a stream that just ends would look like a whole answer to its reader
-        refusal = refusal_of(broken() if isinstance(error, ProviderBroken) else error)
+        refusal = refusal_of(broken(error) if isinstance(error, ProviderBroken) else error)
         yield sse.error(refusal.payload())
         return
     if usage:
@@ -108,6 +109,8 @@ def restream(kept: dict[str, Any], *, usage: bool) -> Iterator[bytes]:
     yield sse.DONE
 
 
-def broken() -> Unavailable:
-    """What is said of a stream that the provider broke off."""
+def broken(error: ProviderBroken) -> Unavailable:
+    """What is said of a stream that the provider broke off, or ended without the call that was demanded."""
+    if isinstance(error, CallMissing):
+        return Unavailable("The model ended without the call that tool_choice demands. What was used is settled.")
     return Unavailable("The model stopped before it had finished. What was used is settled. Try again.")

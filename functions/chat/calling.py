@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chat.caches import salted
 from chat.capabilities import chosen
 from chat.custom_tools import as_function, as_functions, name_of
-from chat.providers.base import Call
+from chat.providers.base import Call, demanded
 from chat.thoughts import thinking
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ def call_of(
     if tools and request.parallel_tool_calls is not None and "parallel_tool_calls" in model.capabilities:
         extra["parallel_tool_calls"] = request.parallel_tool_calls
     messages = thinking([as_functions(message) for message in request.messages], thoughts)
+    if model.call_begins and demanded(choice):
+        # The server goes on with the answer, which begins with a call. It ignores a name: no other tool is told of.
+        tools, choice = _only(tools, choice), "required"
+        messages = (*messages, {"role": "assistant", "content": model.call_begins})
     return Call(
         model=model.upstream,
         messages=salted(messages, cache_key) if model.cache == "salt" else messages,
@@ -73,6 +77,13 @@ def call_of(
         cache_key=None if model.cache == "off" else cache_key,
         cache_points="cache_points" in model.capabilities and request.prompt_cache_key is not None,
     )
+
+
+def _only(
+    tools: tuple[dict[str, Any], ...] | None, choice: str | dict[str, Any] | None
+) -> tuple[dict[str, Any], ...] | None:
+    named = chosen(choice)
+    return tuple(tool for tool in tools or () if name_of(tool) in named) if named else tools
 
 
 def _tools(request: ChatRequest) -> tuple[tuple[dict[str, Any], ...] | None, str | dict[str, Any] | None]:

@@ -121,8 +121,8 @@ def embed(chat: Chat, body: bytes, caller: Verdict, account: Account, timeout: f
         for event in generation.events():
             if isinstance(event, Vectors):
                 vectors = event
-    except ProviderBroken:
-        raise broken() from None
+    except ProviderBroken as error:
+        raise broken(error) from None
     except ProviderRejected as error:  # a later text of several: those before it are settled
         reason = error.reason
     finally:

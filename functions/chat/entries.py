@@ -38,6 +38,7 @@ def check_model(
     """BadEntry where an entry of a model cannot be, by itself, with its processor or with the `known` guardrails."""
     kind, url = model["provider"], model.get("base_url")
     dialect = kind in DIALECTS and kind not in BEDROCK
+    loose = kind == "llama.cpp" and "tool_choice" in model["capabilities"]
     for wrong, why in (
         (not dialect and kind not in BEDROCK, "an unknown provider"),
         (not set(model["capabilities"]) <= KNOWN, "an unknown capability"),
@@ -50,6 +51,7 @@ def check_model(
         (kind == "bedrock-openai" and "embeddings" in model["capabilities"], "an endpoint without embeddings"),
         ("guardrail" in model and kind not in BEDROCK, "a guardrail, which Bedrock alone has"),
         ("guardrail" in model and model["guardrail"] not in known, "a guardrail that policy/guardrails.toml lacks"),
+        (loose and not model.get("call_begins"), "tool_choice, which its server keeps only behind call_begins"),
         *_caching(model),
         ("api_version" in model and not kind.startswith("azure"), "an api_version, which Azure alone has"),
         ("api_version" not in model and kind == "azure-deployment", "no api_version"),

@@ -22,7 +22,8 @@ class Model:
     `base_url` is where its requests go, None for MODEL_URL and Bedrock; `api_version` what Azure is asked for;
     `secret` names the API key of its processor. `transfer` is the legal basis where the processor is in another region,
     `retention_days` how long the processor keeps messages, 0 where it does not. `guardrail` filters each chat with it.
-    `cache` says how projects are kept apart in its prompt cache (chat.caches).
+    `cache` says how projects are kept apart in its prompt cache (chat.caches), `call_begins` what the answer is begun
+    with where a call is demanded (chat.calling).
     """
 
     id: str
@@ -43,6 +44,7 @@ class Model:
     retention_days: int = 0
     guardrail: Guardrail | None = None
     cache: Cache = "off"
+    call_begins: str | None = None
 
     def public(self) -> dict[str, Any]:
         """The wire shape of GET /v1/models/{id}. `chatapi` is a field of ours: what the model can do, and where."""
@@ -104,6 +106,7 @@ class Registry:
                 retention_days=processor.get("retention_days", 0),
                 guardrail=self._guardrails.get(entry.get("guardrail", "")),
                 cache=entry.get("cache", "off"),
+                call_begins=entry.get("call_begins"),
             )
 
     def allowed(self, names: Sequence[str]) -> list[Model]:

@@ -79,7 +79,7 @@ def test_entries_have_no_field_that_nobody_reads() -> None:
     known = {
         "models": {
             *("provider", "processor", "upstream", "capabilities", "context", "created", "price", "stages"),
-            *("extra", "fallback", "base_url", "api_version", "guardrail", "cache"),
+            *("extra", "fallback", "base_url", "api_version", "guardrail", "cache", "call_begins"),
         },
         "processors": {
             *("name", "kind", "purposes", "categories", "region", "training", "agreement", "erasure"),

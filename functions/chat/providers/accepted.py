@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from chat.providers.base import (
     Call,
+    CallMissing,
     Event,
     Finish,
     ProviderBroken,
@@ -14,7 +15,9 @@ from chat.providers.base import (
     Refusal,
     Text,
     ToolArguments,
+    ToolStart,
     Usage,
+    demanded,
 )
 
 _PIECES = (Text, Refusal, Reasoning, ToolArguments)
@@ -34,7 +37,8 @@ class AcceptedStream:
     """Adapters' :class:`Stream`: makes the ending of ``events`` what the port promises, whatever the upstream left out.
 
     ``events`` may bring Finish and Usage several times, in any order, or no Usage. Without any Finish it is broken; a
-    failure after it takes nothing from the answer, so it is not reported.
+    failure after it takes nothing from the answer, so it is not reported. An answer that ended by itself without the
+    call that was demanded is broken too, once its Usage is told: not every server keeps a `tool_choice`.
     """
 
     def __init__(self, events: Iterator[Event], upstream: Hangup, call: Call) -> None:
@@ -43,10 +47,11 @@ class AcceptedStream:
         self._call = call
 
     def __iter__(self) -> Iterator[Event]:
-        """Yield the events as they arrive, once. Raises :class:`ProviderBroken`."""
+        """Yield the events as they arrive, once. Raises :class:`ProviderBroken`, :class:`CallMissing`."""
         finish: Finish | None = None
         usage: Usage | None = None
         pieces = 0
+        called = not demanded(self._call.tool_choice)
         try:
             try:
                 for event in self._events:
@@ -59,6 +64,7 @@ class AcceptedStream:
                         usage = event
                     else:
                         pieces += isinstance(event, _PIECES)
+                        called = called or isinstance(event, ToolStart | Refusal)
                         yield event
             except ProviderBroken:
                 if finish is None:
@@ -68,6 +74,8 @@ class AcceptedStream:
             yield finish
             yield usage or Usage(estimate_prompt_tokens(self._call.messages), pieces)
             self._upstream.finish()
+            if not called and finish.reason in ("stop", "tool_calls"):
+                raise CallMissing
         finally:
             self._upstream.close()
 

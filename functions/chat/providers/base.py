@@ -7,6 +7,7 @@
     │   └── ProviderMisconfigured  it would again: credentials, quota, a wrong model. The operator must act
     ├── ProviderRejected         before acceptance: this request cannot be served (context_length, bad_request, …)
     └── ProviderBroken           after acceptance: the stream failed, raised by the iteration
+        └── CallMissing            it ended without the call that was demanded
 
 Texts are fixed: an upstream's own message may quote the prompt. What holds content does not show it in a repr.
 """
@@ -181,6 +182,11 @@ class Call(NamedTuple):
         return f"Call(model={self.model!r})"
 
 
+def demanded(choice: str | dict[str, Any] | None) -> bool:
+    """Whether the `tool_choice` of a :class:`Call` leaves the model no answer without a call."""
+    return choice == "required" or isinstance(choice, dict)
+
+
 @dataclass(frozen=True, slots=True)
 class EmbedCall:
     """Texts or token arrays to embed. ``model`` and ``user`` as in :class:`Call`; ``dimensions`` of each vector."""
@@ -268,6 +274,12 @@ class ProviderBroken(ProviderError):
     """An accepted stream failed, was cut short, or ran out of time."""
 
     text = "the model provider broke off"
+
+
+class CallMissing(ProviderBroken):
+    """The answer ended by itself, and the call that `tool_choice` demands is not in it."""
+
+    text = "the model made no call"
 
 
 HEARTBEAT_SECONDS = 15.0

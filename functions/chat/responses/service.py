@@ -223,8 +223,8 @@ def _whole(generation: Generation, answering: Answering, clock: Clock) -> bytes:
                 _settle(answering, generation, event.reason, clock)
             else:
                 answering.add(event)
-    except ProviderBroken:
-        raise broken() from None
+    except ProviderBroken as error:
+        raise broken(error) from None
     finally:
         generation.close()
     return compact(answering.response)
@@ -239,6 +239,6 @@ def _events(generation: Generation, answering: Answering, clock: Clock) -> Itera
             elif frames := HEARTBEAT if isinstance(event, Idle) else answering.add(event):
                 yield frames
     except Exception as error:  # noqa: BLE001 - a stream that just ends would look like a whole answer to its reader
-        yield answering.failed(refusal_of(broken() if isinstance(error, ProviderBroken) else error))
+        yield answering.failed(refusal_of(broken(error) if isinstance(error, ProviderBroken) else error))
         return
     yield answering.end()

@@ -91,7 +91,7 @@ def test_several_answers_have_calls_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("choice", "sent"),
     [
-        ({"type": "custom", "custom": {"name": "shell"}}, {"type": "function", "function": {"name": "shell"}}),
+        ({"type": "custom", "custom": {"name": "shell"}}, "required"),
         ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [
             {"type": "custom", "custom": {"name": "shell"}}]}}, "auto"),
     ],
@@ -100,7 +100,9 @@ def test_it_is_chosen_by_its_name(choice: dict[str, Any], sent: Any) -> None:
     world = World()
     world.provider.add(answer("a"))
     whole(world.ask(tools=[SHELL, WEATHER], tool_choice=choice))
-    assert world.provider.calls[0].tool_choice == sent
+    call = world.provider.calls[0]
+    assert call.tool_choice == sent
+    assert [tool["function"]["name"] for tool in call.tools or ()] == ["shell"]
 
 
 @pytest.mark.parametrize(

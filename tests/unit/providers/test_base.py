@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from chat.providers.accepted import AcceptedStream, estimate_prompt_tokens
 from chat.providers.base import (
     Call,
+    CallMissing,
     Event,
     Finish,
     ProviderBroken,
     ProviderRejected,
     ProviderUnavailable,
+    Refusal,
     Rejection,
     Text,
     ToolArguments,
@@ -69,6 +72,29 @@ def test_the_ending_is_always_the_same(events: list[Event], breaks: bool) -> Non
     told = [event for event in events if isinstance(event, Usage)]
     assert not told or got[-1] == told[-1]
     assert (line.finished, line.closed) == (1, 1)
+
+
+@given(
+    events=st.lists(content),
+    reason=st.sampled_from(["stop", "tool_calls", "length", "content_filter"]),
+    choice=st.sampled_from([None, "auto", "required", {"type": "function", "function": {"name": "f"}}]),
+    declined=st.booleans(),
+)
+def test_an_answer_that_ended_by_itself_has_the_call_that_was_demanded(
+    events: list[Event], reason: Any, choice: Any, declined: bool
+) -> None:
+    answered = [*events, *([Refusal("No.")] if declined else [])]
+    stream = AcceptedStream(play(*answered, Finish(reason), Usage(7, 9)), Line(), CALL._replace(tool_choice=choice))
+    got: list[Event] = []
+    try:
+        got.extend(iter(stream))
+        missing = False
+    except CallMissing:
+        missing = True
+
+    called = declined or any(isinstance(event, ToolStart) for event in events)
+    assert missing == (choice not in (None, "auto") and reason in ("stop", "tool_calls") and not called)
+    assert got == [*answered, Finish(reason), Usage(7, 9)]  # what was used is told all the same
 
 
 def test_an_estimate_counts_pieces_and_characters() -> None:
