@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.caches import salted
 from chat.capabilities import chosen
-from chat.custom_tools import as_function, as_functions, name_of
+from chat.custom_tools import as_function, as_functions, grammar_of, name_of
 from chat.providers.base import Call, demanded
 from chat.thoughts import thinking
 
@@ -45,7 +45,8 @@ def call_of(
 ) -> Call:
     """The call. `user` and `cache_key` are pseudonyms; `thoughts` opens those of this model, where it takes any."""
     stop = request.stop or ()
-    tools, choice = _tools(request)
+    held = any(grammar_of(tool) is not None for tool in request.tools or ())  # custom tools go as they are
+    tools, choice = _tools(request, as_they_are=held)
     extra = {**model.extra, **{k: v for k in _PASSED_ON if (v := getattr(request, k)) not in _WITHOUT_EFFECT}}
     if extra.get("verbosity") == "medium" and "verbosity" not in model.capabilities:
         del extra["verbosity"]
@@ -55,7 +56,8 @@ def call_of(
         extra["service_tier"] = request.service_tier
     if tools and request.parallel_tool_calls is not None and "parallel_tool_calls" in model.capabilities:
         extra["parallel_tool_calls"] = request.parallel_tool_calls
-    messages = thinking([as_functions(message) for message in request.messages], thoughts)
+    as_sent = dict if held else as_functions
+    messages = thinking([as_sent(message) for message in request.messages], thoughts)
     if model.call_begins and demanded(choice):
         # The server goes on with the answer, which begins with a call. It ignores a name: no other tool is told of.
         tools, choice = _only(tools, choice), "required"
@@ -86,13 +88,16 @@ def _only(
     return tuple(tool for tool in tools or () if name_of(tool) in named) if named else tools
 
 
-def _tools(request: ChatRequest) -> tuple[tuple[dict[str, Any], ...] | None, str | dict[str, Any] | None]:
+def _tools(
+    request: ChatRequest, *, as_they_are: bool
+) -> tuple[tuple[dict[str, Any], ...] | None, str | dict[str, Any] | None]:
     """Tools and choice. `allowed_tools` becomes fewer tools and their mode, which every provider understands."""
-    tools = tuple(as_function(tool) for tool in request.tools) if request.tools else None
+    sent = dict if as_they_are else as_function
+    tools = tuple(sent(tool) for tool in request.tools) if request.tools else None
     choice: Any = request.tool_choice
     if tools and isinstance(choice, dict) and "allowed_tools" in choice:
         allowed = chosen(choice)
         return tuple(tool for tool in tools if name_of(tool) in allowed), choice["allowed_tools"]["mode"]
-    if isinstance(choice, dict) and choice["type"] == "custom":
+    if isinstance(choice, dict) and choice["type"] == "custom" and not as_they_are:
         choice = {"type": "function", "function": choice["custom"]}
     return tools, (None if tools is None else choice)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from chat.custom_tools import name_of
+from chat.custom_tools import grammar_of, name_of
 from chatapi.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ KNOWN = frozenset(
         "dimensions",  # of the vectors that it makes
         "embeddings",  # the model embeds, and does nothing else
         "files",
+        "grammars",  # that the input of a custom tool keeps to
         "images",
         "json_object",
         "json_schema",
@@ -111,9 +112,8 @@ def _tools(request: ChatRequest) -> Iterator[tuple[str, str]]:
         yield "parallel_tool_calls", "parallel_tool_calls"
     for index, tool in enumerate(request.tools or ()):
         if tool["type"] == "custom":
-            form = tool["custom"].get("format")
-            if form is not None and form["type"] == "grammar":
-                yield "", f"tools[{index}].custom.format"
+            if grammar_of(tool) is not None:
+                yield "grammars", f"tools[{index}].custom.format"
         elif tool["function"].get("strict"):
             yield "strict_tools", f"tools[{index}].function.strict"
 

@@ -3,7 +3,8 @@
     {"type": "custom", "custom": {"name": "shell"}}  ─▶  function shell({"input": string})
     the model's shell({"input": "ls"})               ─▶  the caller's custom call of shell with `ls`
 
-A format that a provider would have to hold the model to (`grammar`) is refused by name (chat/capabilities.py).
+A grammar is the provider's to hold the model to: where a tool of the request has one, all custom tools go as they are,
+to a model with the capability `grammars`, and its calls come as they are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ _INPUT = {
 def name_of(tool: Mapping[str, Any]) -> str:
     """The name of a tool, or of one that is chosen."""
     return str(tool[tool["type"]]["name"])
+
+
+def grammar_of(tool: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The grammar that a custom tool's input keeps to, where it has one."""
+    found: Mapping[str, Any] | None = (tool.get("custom", {}).get("format") or {}).get("grammar")
+    return found
 
 
 def as_function(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def _called(call: Mapping[str, Any]) -> dict[str, Any]:
 
 class CustomCalls:
     """The stream of a model that was offered custom tools, those of `names`: their calls are custom, and the input
-    comes whole, before the Finish, since only all of the JSON says what it is."""
+    comes whole, before the Finish, since only all of the JSON says what it is. Those that are custom already stay."""
 
     def __init__(self, stream: Stream, names: Collection[str]) -> None:
         self._stream = stream
@@ -64,7 +71,7 @@ class CustomCalls:
         """The events. Raises ProviderBroken."""
         given: dict[int, list[str]] = {}
         for event in self._stream:
-            if isinstance(event, ToolStart) and event.name in self._names:
+            if isinstance(event, ToolStart) and event.name in self._names and not event.custom:
                 given[event.index] = []
                 yield ToolStart(event.index, event.id, event.name, custom=True)
             elif isinstance(event, ToolArguments) and event.index in given:

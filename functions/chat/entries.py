@@ -38,6 +38,7 @@ def check_model(
     """BadEntry where an entry of a model cannot be, by itself, with its processor or with the `known` guardrails."""
     kind, url = model["provider"], model.get("base_url")
     dialect = kind in DIALECTS and kind not in BEDROCK
+    held = "grammars" in model["capabilities"]
     loose = kind == "llama.cpp" and "tool_choice" in model["capabilities"]
     for wrong, why in (
         (not dialect and kind not in BEDROCK, "an unknown provider"),
@@ -52,6 +53,7 @@ def check_model(
         ("guardrail" in model and kind not in BEDROCK, "a guardrail, which Bedrock alone has"),
         ("guardrail" in model and model["guardrail"] not in known, "a guardrail that policy/guardrails.toml lacks"),
         (loose and not model.get("call_begins"), "tool_choice, which its server keeps only behind call_begins"),
+        (held and not (kind in DIALECTS and DIALECTS[kind].grammars), "grammars, which its server does not take"),
         *_caching(model),
         ("api_version" in model and not kind.startswith("azure"), "an api_version, which Azure alone has"),
         ("api_version" not in model and kind == "azure-deployment", "no api_version"),

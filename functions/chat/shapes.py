@@ -124,11 +124,24 @@ class FunctionTool(TypedDict):
     function: Function
 
 
+class Grammar(TypedDict):
+    """A grammar that a custom tool's input keeps to (chat/custom_tools.py)."""
+
+    definition: str
+    syntax: Literal["lark", "regex"]
+
+
 class CustomFormat(TypedDict):
     """What a custom tool's input is: any text, or what a grammar says."""
 
     type: Literal["text", "grammar"]
-    grammar: NotRequired[Free]
+    grammar: NotRequired[Grammar]
+
+
+def _with_its_grammar(given: CustomFormat) -> CustomFormat:
+    if (given["type"] == "grammar") != ("grammar" in given):
+        raise ValueError("a format of type grammar has a grammar, and no other has")
+    return given
 
 
 class Custom(TypedDict):
@@ -136,7 +149,7 @@ class Custom(TypedDict):
 
     name: Name
     description: NotRequired[str | None]
-    format: NotRequired[CustomFormat | None]
+    format: NotRequired[Annotated[CustomFormat, AfterValidator(_with_its_grammar)] | None]
 
 
 class CustomTool(TypedDict):

@@ -21,6 +21,7 @@ from chat.shapes import (
     Function,
     FunctionCall,
     FunctionTool,
+    Grammar,
     Message,
     Metadata,
     Name,
@@ -150,14 +151,12 @@ class CompletionUpdate(BaseModel):
 
 
 _CALLS = (ToolCall, FunctionCall, CustomToolCall, CustomInput)
-_TOOLS = (FunctionTool, Function, CustomTool, Custom, CustomFormat)
+_TOOLS = (FunctionTool, Function, CustomTool, Custom, CustomFormat, Grammar)
 _KNOWN = frozenset(
     [*ChatRequest.model_fields, *StreamOptions.model_fields, *DataHandling.model_fields]
     + [name for shape in (Part, Message, *_CALLS, *_TOOLS) for name in shape.__annotations__]
 )
-_FREE = frozenset(
-    ("metadata", "logit_bias", "parameters", "grammar", "response_format", "tool_choice", "audio", "prediction")
-)
+_FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "tool_choice", "audio", "prediction"))
 
 
 def parse(body: bytes | None) -> ChatRequest:

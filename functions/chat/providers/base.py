@@ -92,7 +92,7 @@ class Idle:
 @dataclass(frozen=True, slots=True)
 class ToolStart:
     """The model begins to call a tool. ``index`` counts the calls of this answer from 0. ``custom``: the arguments are
-    not JSON but the text of a custom tool (chat/custom_tools.py; no adapter sends it)."""
+    not JSON but the text of a custom tool (chat/custom_tools.py)."""
 
     index: int
     id: str

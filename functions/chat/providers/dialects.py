@@ -16,7 +16,8 @@ class Dialect(NamedTuple):
     `limit` is its name of the cap on the answer; `pseudonym` the fields that take the user's pseudonym; `store` whether
     it knows `store`, which is then false (commitment MSG-1); `header` where the API key goes, `scheme` what stands
     before it there. `cache` is its field for the key of a prompt cache, which `isolates` where no lookup finds what was
-    kept under another one. `tagged`: it writes what the model thinks between tags into the answer's text.
+    kept under another one. `tagged`: it writes what the model thinks between tags into the answer's text. `grammars`:
+    it takes custom tools, and holds the model to their grammar.
     """
 
     limit: str
@@ -27,14 +28,23 @@ class Dialect(NamedTuple):
     tagged: bool = False
     cache: str | None = None
     isolates: bool = False
+    grammars: bool = False
 
 
 DIALECTS = {
     # `user` gives way to `safety_identifier` there, and its models for reasoning refuse `max_tokens`.
-    "openai": Dialect("max_completion_tokens", ("safety_identifier",), store=True, cache="prompt_cache_key"),
+    "openai": Dialect(
+        "max_completion_tokens", ("safety_identifier",), store=True, cache="prompt_cache_key", grammars=True
+    ),
     # The path /openai/v1 of a resource, or with `api_version` /openai/deployments/NAME, whose versions refuse `store`.
     "azure": Dialect(
-        "max_completion_tokens", ("user",), store=True, header="api-key", scheme="", cache="prompt_cache_key"
+        "max_completion_tokens",
+        ("user",),
+        store=True,
+        header="api-key",
+        scheme="",
+        cache="prompt_cache_key",
+        grammars=True,
     ),
     "azure-deployment": Dialect("max_tokens", ("user",), store=False, header="api-key", scheme=""),
     # `cache_salt` is mixed into the hash of a prompt's first block, and so into those of all that follow it.

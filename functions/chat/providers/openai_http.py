@@ -234,10 +234,12 @@ class _Translator:
             yield from self._tool(tool)
 
     def _tool(self, tool: dict[str, Any]) -> Iterator[Event]:
-        function = tool.get("function") or {}
+        custom = tool.get("custom")
+        called = custom or tool.get("function") or {}
         key = self._tool_key = tool.get("index", tool.get("id", self._tool_key))  # some servers leave the index out
         if key not in self._tools:
             self._tools[key] = len(self._tools)
-            yield ToolStart(self._tools[key], tool.get("id") or f"call_{os.urandom(12).hex()}", function["name"])
-        if function.get("arguments"):
-            yield ToolArguments(self._tools[key], function["arguments"])
+            name = tool.get("id") or f"call_{os.urandom(12).hex()}"
+            yield ToolStart(self._tools[key], name, called["name"], custom=bool(custom))
+        if given := called.get("input" if custom else "arguments"):
+            yield ToolArguments(self._tools[key], given)

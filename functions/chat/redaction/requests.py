@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from chat.custom_tools import grammar_of
 from chat.redaction.detect import TooManyValues
 from chat.thoughts import THOUGHTS
 from chat.wire import ChatRequest
@@ -217,6 +218,8 @@ def _call(walk: Walk, call: Any, at: str) -> dict[str, Any]:
 def _tool(walk: Walk, tool: Any, at: str) -> dict[str, Any]:
     kind = tool["type"]
     walk.same(tool[kind]["name"], f"{at}.{kind}.name")
+    if (grammar := grammar_of(tool)) is not None:  # what it says must stay what it is
+        walk.same(grammar["definition"], f"{at}.custom.format")
     return {**tool, kind: _described(walk, dict(tool[kind]), "parameters")}
 
 

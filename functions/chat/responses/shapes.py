@@ -197,9 +197,17 @@ class FunctionTool(TypedDict):
 
 
 class CustomFormat(TypedDict):
-    """What a custom tool's input is. One after a grammar is refused by its type: no model here is held to one."""
+    """What a custom tool's input is: any text, or what a grammar says, in the flat shape."""
 
-    type: Literal["text"]
+    type: Literal["text", "grammar"]
+    definition: NotRequired[str]
+    syntax: NotRequired[Literal["lark", "regex"]]
+
+
+def _with_its_grammar(given: CustomFormat) -> CustomFormat:
+    if {"definition", "syntax"} & set(given) != ({"definition", "syntax"} if given["type"] == "grammar" else set()):
+        raise ValueError("a format of type grammar has a definition and a syntax, and no other has")
+    return given
 
 
 class CustomTool(TypedDict):
@@ -208,7 +216,7 @@ class CustomTool(TypedDict):
     type: Literal["custom"]
     name: Name
     description: NotRequired[str | None]
-    format: NotRequired[CustomFormat | None]
+    format: NotRequired[Annotated[CustomFormat, AfterValidator(_with_its_grammar)] | None]
 
 
 # What is neither, hosted tools among it, is refused by its type.

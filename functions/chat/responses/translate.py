@@ -202,7 +202,11 @@ def _tools(request: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:
     tools: list[dict[str, Any]] = [
         {
             "type": tool["type"],
-            tool["type"]: {name: value for name, value in tool.items() if name in _OF_TOOLS and value is not None},
+            tool["type"]: {
+                name: _nested(value) if name == "format" else value
+                for name, value in tool.items()
+                if name in _OF_TOOLS and value is not None
+            },
         }
         for tool in request.tools or ()
     ]
@@ -218,6 +222,13 @@ def _tools(request: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:
     if not allowed <= offered:
         raise BadRequest("tool_choice is of the tools on offer.", code="invalid_value", param="tool_choice.tools")
     return [tool for tool in tools if name_of(tool) in allowed], choice["mode"]
+
+
+def _nested(form: Any) -> dict[str, Any]:
+    """The format of a custom tool in its nested shape."""
+    if form["type"] == "text":
+        return {"type": "text"}
+    return {"type": "grammar", "grammar": {"definition": form["definition"], "syntax": form["syntax"]}}
 
 
 def _format(request: ResponseCreate) -> dict[str, Any] | None:

@@ -168,4 +168,4 @@ def test_the_text_of_a_refusal_names_the_parameter(client: OpenAI) -> None:
     grammar: Any = {"type": "custom", "name": "s", "format": {"type": "grammar", "syntax": "lark", "definition": "s"}}
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model=MODEL, input="x", tools=[grammar])
-    assert str(caught.value).endswith("The parameter's value is not supported here: tools[0].format.type.")
+    assert str(caught.value).endswith("The model does not support this parameter: tools[0].format.")

@@ -14,6 +14,7 @@ from tests.support.chat_world import World, frames, whole
 
 SHELL = {"type": "custom", "custom": {"name": "shell", "description": "Runs it."}}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+GRAMMAR = {"definition": "start: /[a-z]+/", "syntax": "lark"}
 CALLS: tuple[Event, ...] = (
     Text("Now."),
     ToolStart(0, "call_a", "shell"),
@@ -108,8 +109,14 @@ def test_it_is_chosen_by_its_name(choice: dict[str, Any], sent: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "param"),
     [
-        ({"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar", "grammar": {}}}}]},
+        ({"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar", "grammar": GRAMMAR}}}]},
          "unsupported_parameter", "tools[0].custom.format"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar"}}}]},
+         "invalid_value", "tools[0].custom.format"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "text", "grammar": GRAMMAR}}}]},
+         "invalid_value", "tools[0].custom.format"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar", "grammar": {
+            "definition": "x", "syntax": "peg"}}}}]}, "invalid_value", "tools[0].custom.format.grammar.syntax"),
         ({"tools": [SHELL], "tool_choice": {"type": "custom", "custom": {"name": "other"}}}, "invalid_value",
          "tool_choice"),
     ],

@@ -58,3 +58,13 @@ def test_what_the_model_thinks_is_told_apart_under_either_name(stub: Stub) -> No
         Finish("stop"),
         Usage(3, 3, reasoning_tokens=2),
     ]
+
+
+def test_calls_of_custom_tools_are_texts(stub: Stub) -> None:
+    pieces: list[dict[str, Any]] = [
+        {"index": 0, "id": "call_a", "type": "custom", "custom": {"name": "held", "input": ""}},
+        {"index": 0, "custom": {"input": "l"}},
+        {"index": 0, "custom": {"input": "s"}},
+    ]
+    found = events_of(stub, *(chunk({"tool_calls": [piece]}) for piece in pieces), chunk({}, "tool_calls"))
+    assert found[:-2] == [ToolStart(0, "call_a", "held", custom=True), ToolArguments(0, "l"), ToolArguments(0, "s")]

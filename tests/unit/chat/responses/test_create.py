@@ -163,7 +163,9 @@ def test_an_answer_without_a_word_is_a_message_without_one() -> None:
         ({"include": ["message.output_text.logprobs"], "model": "bedrock-smollm2-135m"}, "unsupported_parameter",
          "include"),
         ({"tools": [{"type": "custom", "name": "f", "format": {"type": "grammar", "definition": "x"}}]},
-         "invalid_value", "tools[0].format.type"),
+         "invalid_value", "tools[0].format"),
+        ({"tools": [{"type": "custom", "name": "f", "format": {
+            "type": "grammar", "definition": "x", "syntax": "regex"}}]}, "unsupported_parameter", "tools[0].format"),
         ({"tools": [{"type": "custom"}]}, "missing_required_parameter", "tools[0].name"),
         ({"tools": [{"type": "custom", "name": "f"}], "tool_choice": {"type": "custom", "name": "g"}},
          "invalid_value", "tool_choice"),
