@@ -72,7 +72,7 @@ def open_first(
             if error.sent:
                 tried(model)
         except ProviderRejected as error:
-            reason = error.reason
+            refusal = rejected(error.reason, param, error.param)
             tried(model)
             break
         else:
@@ -82,11 +82,12 @@ def open_first(
         if hopeless:
             raise ModelMisconfigured
         raise Unavailable("The model is not available at the moment. Try again.", retry_after=2)
-    raise rejected(reason, param)
+    raise refusal
 
 
-def rejected(reason: Rejection, param: str) -> BadRequest:
-    """What is said of a request that a provider will not serve; `param` is what is too long."""
+def rejected(reason: Rejection, param: str, named: str | None = None) -> BadRequest:
+    """What is said of a request that a provider will not serve; `param` is what is too long, `named` what it will not
+    take, where that is known."""
     if reason is Rejection.CONTEXT_LENGTH:
         return BadRequest(
             "The messages and max_tokens are longer than the model's context.",
@@ -95,4 +96,4 @@ def rejected(reason: Rejection, param: str) -> BadRequest:
         )
     if reason is Rejection.CONTENT_FILTER:
         return BadRequest("The provider's content filter refuses this.", code="content_filter", param=param)
-    return BadRequest("The model does not accept this request.", code="rejected_by_model")
+    return BadRequest("The model does not accept this request.", code="rejected_by_model", param=named)

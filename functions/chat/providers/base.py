@@ -261,13 +261,14 @@ class Rejection(StrEnum):
 
 
 class ProviderRejected(ProviderError):
-    """The provider refuses this request, and would again."""
+    """The provider refuses this request, and would again; `param` names what of it, where that is known."""
 
     text = "the model provider rejected the request"
 
-    def __init__(self, reason: Rejection) -> None:
+    def __init__(self, reason: Rejection, param: str | None = None) -> None:
         super().__init__()
         self.reason = reason
+        self.param = param
 
 
 class ProviderBroken(ProviderError):

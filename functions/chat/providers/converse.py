@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,19 +26,34 @@ _DOCUMENT_TYPES = {
 }
 
 
+_NAME = re.compile("[a-zA-Z0-9_-]{1,64}")
+_TOOL_ID = re.compile("[a-zA-Z0-9_.:-]{1,64}")
+
+
 def to_converse(call: Call) -> dict[str, Any]:
     """The body of a ConverseStream request.
 
     What Converse has no word for is left out: ``seed`` and ``user``. ``extra`` is the model's own affair
     (`additionalModelRequestFields`). It has none for ``tool_choice: "none"``
     either, and demands that tools be offered where the history calls them: there calls become text, and none is none.
-    Raises :class:`ProviderRejected` (bad_request) for content that cannot be carried over.
+    Raises :class:`ProviderRejected` (bad_request), which names the parameter, for what cannot be carried over.
     """
+    param = "messages"
     try:
         return _convert(call)
+    except _Unfit as error:
+        param = error.param
     except (KeyError, TypeError, ValueError, AttributeError):
         pass
-    raise ProviderRejected(Rejection.BAD_REQUEST)  # outside the handler: the cause may quote content
+    raise ProviderRejected(Rejection.BAD_REQUEST, param)  # outside the handlers: the cause may quote content
+
+
+class _Unfit(ValueError):
+    """A parameter other than the messages that Converse does not take."""
+
+    def __init__(self, param: str) -> None:
+        super().__init__(param)
+        self.param = param
 
 
 def _convert(call: Call) -> dict[str, Any]:
@@ -56,6 +73,8 @@ def _convert(call: Call) -> dict[str, Any]:
     _name_documents(messages)
     if call.cache_points:
         _mark(system, messages)
+    if call.temperature is not None and call.temperature > 1:
+        raise _Unfit("temperature")  # InferenceConfiguration: 0 to 1, and another scale would be another request
     inference = {
         "maxTokens": call.max_tokens,
         "temperature": call.temperature,
@@ -116,7 +135,8 @@ def _blocks(message: dict[str, Any], *, tools_as_text: bool) -> list[dict[str, A
     if message["role"] == "tool":
         if tools_as_text:
             return blocks
-        return [{"toolResult": {"toolUseId": message["tool_call_id"], "content": blocks or [{"text": "(empty)"}]}}]
+        result = {"toolUseId": _tool_id(message["tool_call_id"]), "content": blocks or [{"text": "(empty)"}]}
+        return [{"toolResult": result}]
     thoughts = message.get("reasoning", ())
     blocks = [*_thoughts(thoughts, 0), *blocks]
     for number, call in enumerate(message.get("tool_calls") or (), 1):
@@ -128,8 +148,15 @@ def _blocks(message: dict[str, Any], *, tools_as_text: bool) -> list[dict[str, A
         arguments = json.loads(function["arguments"] or "{}")
         if not isinstance(arguments, dict):
             raise ValueError
-        blocks.append({"toolUse": {"toolUseId": call["id"], "name": function["name"], "input": arguments}})
+        if not _NAME.fullmatch(function["name"]):
+            raise ValueError
+        blocks.append({"toolUse": {"toolUseId": _tool_id(call["id"]), "name": function["name"], "input": arguments}})
     return blocks
+
+
+def _tool_id(given: str) -> str:
+    """The id of a call, which other servers may have made: it joins a call with its result, and says nothing else."""
+    return given if _TOOL_ID.fullmatch(given) else hashlib.sha256(given.encode("utf-8", "replace")).hexdigest()
 
 
 def _thoughts(thoughts: Iterable[tuple[int, dict[str, Any]]], at: int) -> list[dict[str, Any]]:
@@ -158,19 +185,19 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 
 def _image(url: str) -> dict[str, Any]:
     """Only what is in the request itself: an address would make the provider fetch on the caller's behalf."""
-    head, comma, data = url.partition(";base64,")
+    head, _, data = url.partition(";base64,")
     kind = head.removeprefix("data:image/")
     kind = "jpeg" if kind == "jpg" else kind
-    if not comma or kind == head or kind not in _IMAGE_TYPES:
+    if not data or kind == head or kind not in _IMAGE_TYPES:
         raise ValueError
     return {"image": {"format": kind, "source": {"bytes": data}}}
 
 
 def _document(url: str) -> dict[str, Any]:
     """A document in the request itself. Its media type says what it is; the name comes later (`_name_documents`)."""
-    head, comma, data = url.partition(";base64,")
+    head, _, data = url.partition(";base64,")
     kind = _DOCUMENT_TYPES.get(head.removeprefix("data:").partition(";")[0].lower())
-    if not comma or kind is None:
+    if not data or kind is None:
         raise ValueError
     return {"document": {"format": kind, "name": "", "source": {"bytes": data}}}
 
@@ -178,7 +205,9 @@ def _document(url: str) -> dict[str, Any]:
 def _tool_config(tools: tuple[dict[str, Any], ...], choice: str | dict[str, Any] | None) -> dict[str, Any]:
     specifications = []
     for tool in tools:
-        function = tool["function"]
+        function = tool.get("function") or {}
+        if not _NAME.fullmatch(function.get("name", "")):
+            raise _Unfit("tools")
         specification = {
             "name": function["name"],
             "inputSchema": {"json": function.get("parameters") or {"type": "object", "properties": {}}},
@@ -201,8 +230,10 @@ def _output_config(response_format: dict[str, Any] | None) -> dict[str, Any] | N
         case "json_schema":
             assert response_format is not None
             given = response_format["json_schema"]
+            if "schema" not in given:
+                raise _Unfit("response_format")
             schema = {"schema": json.dumps(given["schema"]), "name": given["name"]}
             if given.get("description"):
                 schema["description"] = given["description"]
             return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
-    raise ValueError  # json_object: Converse wants a schema
+    raise _Unfit("response_format")  # json_object: Converse wants a schema
