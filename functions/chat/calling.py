@@ -61,7 +61,7 @@ def call_of(
     if model.call_begins and demanded(choice):
         # The server goes on with the answer, which begins with a call. It ignores a name: no other tool is told of.
         tools, choice = _only(tools, choice), "required"
-        messages = (*messages, {"role": "assistant", "content": model.call_begins})
+        messages = _begun(messages, model.call_begins)
     return Call(
         model=model.upstream,
         messages=salted(messages, cache_key) if model.cache == "salt" else messages,
@@ -79,6 +79,14 @@ def call_of(
         cache_key=None if model.cache == "off" else cache_key,
         cache_points="cache_points" in model.capabilities and request.prompt_cache_key is not None,
     )
+
+
+def _begun(messages: tuple[dict[str, Any], ...], words: str) -> tuple[dict[str, Any], ...]:
+    """The conversation with an answer that is begun with `words`, behind what the caller itself has begun it with."""
+    last = messages[-1]
+    if last["role"] == "assistant" and isinstance(last.get("content"), str) and not last.get("tool_calls"):
+        return (*messages[:-1], {**last, "content": last["content"] + words})
+    return (*messages, {"role": "assistant", "content": words})
 
 
 def _only(

@@ -4,6 +4,7 @@
                400, 413, 422                        this request: ProviderRejected
                401 ─▶ key read again ─▶ once more   or, with the same key, ProviderMisconfigured
                402, 403, 404, 405, 410, 3xx, quota  the operator must act: ProviderMisconfigured
+               400 for a model that it lacks        the same (LiteLLM)
                anything else, or no answer          ProviderUnavailable
 
 No redirect is followed: the register says where requests go. No text of the server's leaves this file.
@@ -27,6 +28,8 @@ from chatapi.aws.errors import AwsError, AwsUnavailable, TransportError
 from chatapi.aws.transport import Response, Transport
 
 _CONTEXT_CODES = ("context_length_exceeded", "exceed_context_size_error")
+_UNKNOWN_MODEL = b'"error":{"message":"/chat/completions: Invalid model name passed in'
+"""LiteLLM's word for a model that it does not have. As its message begins: later in one, a caller may stand."""
 _OPERATOR = frozenset({401, 402, 403, 404, 405, 410})
 _KEY_AGE = 10.0
 """Seconds that a refused key is not read again for: a wrong one must not cost a call for each chat."""
@@ -143,6 +146,8 @@ class HttpServer:
 
 def refused(status: int, body: bytes) -> ProviderError:
     """What a refusal of OpenAI's shape means."""
+    if status == 400 and _UNKNOWN_MODEL in body:
+        return ProviderMisconfigured()
     if status in (400, 413, 422):
         return ProviderRejected(_reason(body))
     if status == 500 and b"is too large to process" in body:  # llama.cpp's word for an input that it cannot embed

@@ -136,6 +136,11 @@ def test_a_secret_that_cannot_be_read_now_may_be_later(stub: Stub) -> None:
         (Reply(503, body=b"not JSON"), ProviderUnavailable),
         (Reply(500, body=b'{"error":{"message":"input (5001 tokens) is too large to process."}}'), ProviderRejected),
         *[(refusal(status), ProviderRejected) for status in (400, 413, 422)],
+        (
+            Reply(400, body=b'{"error":{"message":"/chat/completions: Invalid model name passed in model=m."}}'),
+            ProviderMisconfigured,
+        ),
+        (Reply(400, body=b'{"error":{"message":"You said Invalid model name passed in model=m."}}'), ProviderRejected),
     ],
 )
 def test_what_a_refusal_means(stub: Stub, reply: Reply, kind: type[ProviderError]) -> None:
