@@ -137,9 +137,12 @@ class Chat:
             raise BadRequest("The model cannot answer that long.", code="invalid_value", param=_limit_name(request))
         ceiling = receipts.ceiling(request, caller)
         guard, request = guarded(request, caller)
-        prompt_estimate = size // 4
-        count = request.choices
-        account.cover(prompt_estimate * count, request.output_tokens * count, price_of(model.id))
+        prompt_estimate, count = size // 4, request.choices
+
+        def cover(candidate: Model) -> None:
+            account.cover(prompt_estimate * count, request.output_tokens * count, price_of(candidate.id))
+
+        cover(model)
         subject = self.subject(caller.project, request.user, request.safety_identifier, heir)
         asked = Asked(request, caller, model, subject, tuple(others), now, deadline)
         told: dict[str, str] = {}
@@ -149,25 +152,8 @@ class Chat:
             told = account.allow(subject, (prompt_estimate + request.output_tokens) * count, now)
         handle = self._completions.open_for(caller.project, subject, key=caller.key) if request.store else None
         chosen = self._chosen(asked, kind, ceiling) if caller.purposes else None
-
-        def attempt(candidate: Model) -> Stream:
-            account.cover(prompt_estimate * count, request.output_tokens * count, price_of(candidate.id))
-            return self._stream(asked if candidate is asked.model else asked._replace(model=candidate))
-
-        tried: list[Model] = []
-        try:
-            param = "messages" if isinstance(request, ChatRequest) else "input"
-            model, stream = open_first(self._candidates(asked, today), attempt, self._breaker, tried.append, param)
-        except ApiError as error:
-            if tried:
-                error.headers.setdefault(receipts.HEADER, receipts.header(tried[-1], None, *filter(None, (guard,))))
-            raise
-        finally:
-            for candidate in tried:  # it may have read the messages before it refused: that is a disclosure too
-                self._disclosed(asked._replace(model=candidate), 0, 0, 0)
-        asked = asked._replace(model=model)
-        if request.choices > 1:
-            stream = Choices(stream, lambda: self._stream(asked), request.choices)
+        asked, stream = self._open(asked, today, cover, guard)
+        model = asked.model
         stream = guard.restoring(stream) if guard else self._sealing(stream, kind, caller.project, model)
 
         def said() -> list[dict[str, Any]] | None:
@@ -194,6 +180,32 @@ class Chat:
         sampled = chosen is not None and chosen.sample_until is not None
         started = Started(model, now, handle, generation, receipt, expires, ceiling, more, guard, sampled)
         return started
+
+    def _open(
+        self, asked: Asked, today: datetime.date, cover: Callable[[Model], None], guard: receipts.Told | None
+    ) -> tuple[Asked, Stream]:
+        """The request at the model that accepted it, which may be a fallback, and the stream of all its answers.
+        `cover` reserves what a model may cost. Raises ApiError, which says who may have read the messages."""
+
+        def attempt(candidate: Model) -> Stream:
+            cover(candidate)
+            return self._stream(asked if candidate is asked.model else asked._replace(model=candidate))
+
+        tried: list[Model] = []
+        try:
+            param = "messages" if isinstance(asked.request, ChatRequest) else "input"
+            model, stream = open_first(self._candidates(asked, today), attempt, self._breaker, tried.append, param)
+        except ApiError as error:
+            if tried:
+                error.headers.setdefault(receipts.HEADER, receipts.header(tried[-1], None, *filter(None, (guard,))))
+            raise
+        finally:
+            for candidate in tried:  # it may have read the messages before it refused: that is a disclosure too
+                self._disclosed(asked._replace(model=candidate), 0, 0, 0)
+        accepted = asked._replace(model=model)
+        if asked.request.choices > 1:
+            stream = Choices(stream, lambda: self._stream(accepted), asked.request.choices)
+        return accepted, stream
 
     def _chosen(self, asked: Asked, kind: str, ceiling: int | None) -> Chosen:
         """What the subject allows, where somebody in the project allowed anything."""
