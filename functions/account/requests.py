@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from chatapi.bodies import Strict, parsed
+from chatapi.bodies import Strict, parsed, wrong
 from chatapi.grants import MAX_ENTRIES, MAX_NAME, Grant, canonical_cidr, is_key_name, is_model_name
 from chatapi.keys import PREFIX
 from chatapi.limits.windows import NO_LIMIT
@@ -20,19 +20,19 @@ MAX_BODY_BYTES = 16 * 1024
 
 def _model(value: str) -> str:
     if not is_model_name(value):
-        raise ValueError("not the name of a model")
+        raise wrong("A model is named as GET /v1/models lists it.")
     return value
 
 
 def _name(value: str) -> str:
     if not is_key_name(value):
-        raise ValueError("not printable")
+        raise wrong("A name is of printable characters.")
     return value
 
 
 def _retention(value: str) -> str:
     if value == "history" or not is_ceiling(value):  # that is no ceiling: the project's own term stands
-        raise ValueError("not a retention ceiling")
+        raise wrong("A ceiling is none, or history:DAYS with 1 to 3650 days.")
     return value
 
 

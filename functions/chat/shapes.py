@@ -11,8 +11,13 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, with_config
 from typing_extensions import TypedDict
 
+from chatapi.bodies import wrong
+
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+# What OpenAI and Converse take as the name of a tool.
+ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
+SchemaName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 _SENT_AS = {"image_url": "url", "file": "file_data"}
 
 
@@ -22,20 +27,22 @@ def _finite(value: Any) -> Any:
     while left:
         found = left.pop()
         if isinstance(found, float) and not math.isfinite(found):
-            raise ValueError("not a finite number")
+            raise wrong("A number is not finite.")
         if isinstance(found, dict | list):
             left += found.values() if isinstance(found, dict) else found
     return value
 
 
 def _self_contained(part: Any) -> Any:
-    """Refuse an image by address and a file by id: fetching the one would send the server where the caller points
-    (OWASP, SSRF), and the other is a file of the provider's account, which is not the caller's."""
-    if part["type"] in _SENT_AS:
-        given = part.get(part["type"])
-        url = given.get(_SENT_AS[part["type"]]) if isinstance(given, dict) else None
-        if not isinstance(url, str) or not url.startswith("data:") or "file_id" in given:
-            raise ValueError("images and files are sent as data URLs")
+    """Refuse a part without what its type names; an image by address and a file by id: fetching the one would send the
+    server where the caller points (OWASP, SSRF), the other is a file of the provider's account, not the caller's."""
+    kind = part["type"]
+    if not isinstance(part.get(kind), str if kind in ("text", "refusal") else dict):
+        raise wrong("A content part has a field of the name that its type says: a text, or an object.")
+    if kind in _SENT_AS:
+        url = part[kind].get(_SENT_AS[kind])
+        if not isinstance(url, str) or not url.startswith("data:") or "file_id" in part[kind]:
+            raise wrong("Images and files are sent as data URLs: nothing is fetched from addresses or by ids.")
     return _finite(part)
 
 
@@ -111,7 +118,7 @@ class Message(TypedDict):
 class Function(TypedDict):
     """A function that the model may call."""
 
-    name: Name
+    name: ToolName
     description: NotRequired[str | None]
     parameters: NotRequired[Free]
     strict: NotRequired[bool | None]
@@ -147,7 +154,7 @@ def _with_its_grammar(given: CustomFormat) -> CustomFormat:
 class Custom(TypedDict):
     """A tool whose input is a text."""
 
-    name: Name
+    name: ToolName
     description: NotRequired[str | None]
     format: NotRequired[Annotated[CustomFormat, AfterValidator(_with_its_grammar)] | None]
 
@@ -167,7 +174,7 @@ Tool = Annotated[
 class Named(TypedDict):
     """A function by its name."""
 
-    name: Name
+    name: ToolName
 
 
 class NamedTool(TypedDict):
@@ -209,7 +216,7 @@ class PlainFormat(TypedDict):
 class JsonSchema(TypedDict):
     """A JSON Schema (strict structured outputs)."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    name: SchemaName
     description: NotRequired[str | None]
     schema: NotRequired[Free]
     strict: NotRequired[bool | None]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from chat import turns
 from chat.shapes import (
     AllowedTools,
     Custom,
@@ -161,7 +162,9 @@ _FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "t
 
 def parse(body: bytes | None) -> ChatRequest:
     """The request of a body. BadRequest with a stable code and the field's path."""
-    return parsed(ChatRequest, body or b"", known=_KNOWN, free=_FREE)
+    request = parsed(ChatRequest, body or b"", known=_KNOWN, free=_FREE)
+    turns.check(request.messages)
+    return request
 
 
 def parse_update(body: bytes | None) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 from typing_extensions import TypedDict
 
-from chat.shapes import Free, Name, is_custom
+from chat.shapes import Free, Name, SchemaName, ToolName, is_custom
+from chatapi.bodies import wrong
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Person = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -16,7 +17,7 @@ Person = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 def _data_url(url: str) -> str:
     """Only what is in the request: fetching an address would send the server where the caller points (OWASP, SSRF)."""
     if not url.startswith("data:"):
-        raise ValueError("not a data URL")
+        raise wrong("Images and files are sent as data URLs: nothing is fetched from addresses or by ids.")
     return url
 
 
@@ -90,7 +91,7 @@ def _fitting_its_role(message: Any) -> Any:
     content, answers = message["content"], message["role"] == "assistant"
     for part in content if isinstance(content, list) else ():
         if (part["type"] not in _OF_ASSISTANTS) if answers else (part["type"] == "refusal"):
-            raise ValueError("a part that its role does not have")
+            raise wrong("An assistant's message has texts and refusals, another one anything but refusals.")
     return message
 
 
@@ -190,7 +191,7 @@ class FunctionTool(TypedDict):
     """A function that the model may call, in the flat shape."""
 
     type: Literal["function"]
-    name: Name
+    name: ToolName
     description: NotRequired[str | None]
     parameters: NotRequired[Free | None]
     strict: NotRequired[bool | None]
@@ -214,7 +215,7 @@ class CustomTool(TypedDict):
     """A tool whose input is a text, in the flat shape."""
 
     type: Literal["custom"]
-    name: Name
+    name: ToolName
     description: NotRequired[str | None]
     format: NotRequired[Annotated[CustomFormat, AfterValidator(_with_its_grammar)] | None]
 
@@ -229,7 +230,7 @@ class NamedTool(TypedDict):
     """A tool by its name."""
 
     type: Literal["function", "custom"]
-    name: Name
+    name: ToolName
 
 
 class AllowedTools(TypedDict):
@@ -250,7 +251,7 @@ class JsonSchema(TypedDict):
     """JSON after a schema."""
 
     type: Literal["json_schema"]
-    name: Name
+    name: SchemaName
     schema: Free
     description: NotRequired[str | None]
     strict: NotRequired[bool | None]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import TypeVar
+from typing import Any, LiteralString, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 import chatapi.unplugged  # noqa: F401 - before the first model is made
-from chatapi.errors import BadRequest, RequestTooLarge
+from chatapi.errors import MUST, BadRequest, RequestTooLarge
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,6 +26,26 @@ class Strict(BaseModel):
         hide_input_in_errors=True,
         frozen=True,
     )
+
+
+# What a value must be, by pydantic's kind of error. The braces are of the model, never of the request.
+_MUST = {
+    "greater_than": "be more than {gt}",
+    "greater_than_equal": "be at least {ge}",
+    "less_than": "be less than {lt}",
+    "less_than_equal": "be at most {le}",
+    "literal_error": "be {expected}",
+    "string_pattern_mismatch": "match {pattern}",
+    "string_too_long": "have at most {max_length} characters",
+    "string_too_short": "have at least {min_length} characters",
+    "too_long": "have at most {max_length} items",
+    "union_tag_invalid": "be of the type {expected_tags}",
+}
+
+
+def wrong(text: LiteralString) -> PydanticCustomError:
+    """For validators to raise: a text that the caller reads as it is."""
+    return PydanticCustomError("wrong", text)
 
 
 def parsed(
@@ -52,9 +73,9 @@ def parsed(
 def _refusal(
     error: ValidationError, known: Collection[str], free: Collection[str], texts: Mapping[str, str]
 ) -> BadRequest:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    problems = error.errors(include_url=False, include_input=False)
     # A union reports each of its branches: the one that got furthest is what the caller meant.
-    problem = max(problems, key=lambda found: sum(isinstance(s, int) or s in known for s in found["loc"]))
+    problem = max(problems, key=lambda found: (_depth(found["loc"], known), not found["type"].endswith("_type")))
     kind, param = problem["type"], path(problem["loc"], known, free)
     if kind == "json_invalid":
         return BadRequest("The body is not valid JSON.", code="invalid_json")
@@ -66,8 +87,20 @@ def _refusal(
         return BadRequest("The array is empty.", code="empty_array", param=param)
     if kind.endswith(("_type", "_parsing")) or kind.startswith("model_"):
         return BadRequest("The parameter has the wrong type.", code="invalid_type", param=param)
-    said = texts.get(re.sub(r"\[\d+\]", "[]", param or ""), "The parameter's value is not supported here.")
-    return BadRequest(said, code="invalid_value", param=param)
+    told = texts.get(re.sub(r"\[\d+\]", "[]", param or ""))
+    said = problem["msg"] if kind == "wrong" else _bound(kind, problem.get("ctx", {}))
+    return BadRequest(told or said, code="invalid_value", param=param)
+
+
+def _bound(kind: str, context: Mapping[str, Any]) -> str:
+    """What a value must be. Of pydantic's context only what `_MUST` names is read: the rest may be the caller's."""
+    if kind not in _MUST:
+        return "The parameter's value is not supported here."
+    return MUST + _MUST[kind].format_map(context) + "."
+
+
+def _depth(loc: tuple[str | int, ...], known: Collection[str]) -> int:
+    return sum(isinstance(step, int) or step in known for step in loc)
 
 
 def path(loc: tuple[str | int, ...], known: Collection[str], free: Collection[str] = ()) -> str | None:

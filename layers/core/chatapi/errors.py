@@ -51,7 +51,7 @@ class ApiError(Exception):
 
     def payload(self) -> dict[str, dict[str, str | None]]:
         """The wire shape as a dictionary. Texts that fit any parameter name theirs: SDKs print the text alone."""
-        named = self.param is not None and self.message in _OF_ANY
+        named = self.param is not None and (self.message in _OF_ANY or self.message.startswith(MUST))
         message = f"{self.message[:-1]}: {self.param}." if named else self.message
         return {"error": {"message": message, "type": self.type, "param": self.param, "code": self.code}}
 
@@ -60,6 +60,8 @@ class ApiError(Exception):
         return json.dumps(self.payload(), separators=(",", ":")).encode()
 
 
+MUST = "The value must "
+"""How a text begins that says what a parameter's value must be."""
 _OF_ANY = frozenset(
     {
         "A required parameter is missing.",

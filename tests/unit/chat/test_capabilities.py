@@ -17,6 +17,10 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 NAMED = {"type": "function", "function": {"name": "f"}}
 
 
+def said(part: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": [part]}
+
+
 def refused(**body: Any) -> ApiError:
     world = World()
     with pytest.raises(ApiError) as caught:
@@ -47,9 +51,9 @@ def refused(**body: Any) -> ApiError:
         ({"function_call": "auto"}, "function_call"),
         ({"moderation": {"model": "m"}}, "moderation"),
         ({"prompt_cache_retention": "24h"}, "prompt_cache_retention"),
-        ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages[0].content[0]"),
+        ({"messages": [said({"type": "input_audio", "input_audio": {}})]}, "messages[0].content[0]"),
         (
-            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": "data:,x"}}]}]},
+            {"messages": [said({"type": "file", "file": {"file_data": "data:,x"}})]},
             "messages[0].content[0]",
         ),
     ],

@@ -68,7 +68,8 @@ def test_a_call_after_a_grammar_comes_as_its_provider_made_it(world: World) -> N
 def test_custom_tools_go_as_they_are_where_one_has_a_grammar(tools: list[dict[str, Any]]) -> None:
     made = {"id": "c", "type": "custom", "custom": {"name": "free", "input": "x"}}
     turn = {"role": "assistant", "content": None, "tool_calls": [made]}
-    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}, turn], "tools": tools}
+    result = {"role": "tool", "content": "y", "tool_call_id": "c"}
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}, turn, result], "tools": tools}
     model = Registry("local", openai=True, region="eu-central-1").get("smollm2-135m", ())
     call = call_of(parse(json.dumps(body).encode()), model, user="u", cache_key="")
     kinds = [tool["type"] for tool in call.tools or ()] + [call.messages[1]["tool_calls"][0]["type"]]

@@ -124,11 +124,22 @@ def said(role: str, content: Any, **more: Any) -> dict[str, Any]:
 
 calls = st.one_of(st.builds(function, ids, names, arguments), st.builds(custom, ids, names, words))
 plain = st.one_of(words, st.lists(texts, max_size=2))
-messages = st.one_of(
+spoken = st.one_of(
     st.builds(said, st.sampled_from(["system", "developer"]), plain),
     st.builds(said, st.just("user"), asked),
-    st.builds(assistant, st.one_of(st.none(), words), st.lists(calls, max_size=2)),
-    st.builds(said, st.just("tool"), plain, tool_call_id=ids),
+)
+
+
+@st.composite
+def called(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """A turn of the assistant, and what came of its calls, in whichever order (chat/turns.py)."""
+    turn = assistant(draw(st.one_of(st.none(), words)), draw(st.lists(calls, max_size=2)))
+    results = draw(st.permutations([call["id"] for call in turn["tool_calls"]]))
+    return [turn, *(said("tool", draw(plain), tool_call_id=each) for each in results)]
+
+
+turns = st.lists(st.one_of(spoken.map(lambda one: [one]), called()), min_size=1, max_size=4).map(
+    lambda parts: [message for part in parts for message in part]
 )
 tools = st.one_of(
     st.builds(lambda n, d: {"type": "function", "function": {"name": n, "description": d}}, names, words),
@@ -150,7 +161,7 @@ options: dict[str, st.SearchStrategy[Any]] = {
 }
 bodies = st.builds(
     lambda given, asked: {"model": "m", "messages": given, **asked},
-    st.lists(messages, min_size=1, max_size=5),
+    turns,
     st.fixed_dictionaries({}, optional=options),
 )
 
@@ -192,13 +203,21 @@ odd = st.fixed_dictionaries(
         ),
         "messages": st.lists(
             st.one_of(
-                messages,
-                st.one_of(files, strange).map(lambda part: {"role": "user", "content": [part]}),
-                st.builds(lambda name, given: assistant(None, [function("", name, given)]), words, words),
+                turns,
+                st.one_of(files, strange).map(lambda part: [{"role": "user", "content": [part]}]),
+                st.builds(
+                    lambda name, given: [
+                        assistant(None, [function("", name, given)]),
+                        said("tool", "", tool_call_id=""),
+                    ],
+                    words,
+                    words,
+                ),
+                st.builds(said, st.just("tool"), plain, tool_call_id=ids).map(lambda one: [one]),
             ),
             min_size=1,
             max_size=3,
-        ),
+        ).map(lambda parts: [message for part in parts for message in part]),
     },
 )
 
@@ -224,7 +243,7 @@ def test_whatever_is_asked_is_sent_as_the_model_says_or_refused_by_name(
     ("change", "param"),
     [
         ({"temperature": 1.5}, "temperature"),
-        ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools"),
+        ({"tools": [{"type": "function", "function": {"name": "a" * 65}}]}, "tools"),
         ({"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}}, "response_format"),
         ({"messages": [said("user", [{"type": "image_url", "image_url": {"url": "data:x"}}])]}, "messages"),
     ],
@@ -254,12 +273,12 @@ def test_what_the_model_of_the_service_does_not_say_is_found(change: dict[str, A
 def test_ids_of_other_servers_still_join_a_call_with_its_result() -> None:
     odd = "call/π" * 20
     call = {"id": odd, "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    turns = [
+    history = [
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": odd, "content": "1"},
     ]
-    made = sent({"model": "m", "messages": turns, "tools": [{"type": "function", "function": {"name": "f"}}]})
+    made = sent({"model": "m", "messages": history, "tools": [{"type": "function", "function": {"name": "f"}}]})
     ((called,), (result,)) = (message["content"] for message in made["messages"][1:])
     assert called["toolUse"]["toolUseId"] == result["toolResult"]["toolUseId"]
     assert unfit(STREAM, {"modelId": "m", **made}) == []

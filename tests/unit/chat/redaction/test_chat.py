@@ -174,6 +174,9 @@ def test_what_is_stored_has_placeholders_for_all_values_those_of_the_model_too()
     assert again["choices"][0]["message"]["content"] == f"{MAIL} and <PHONE_1>"
 
 
+NESTED = call("[" * 5000 + "]" * 5000)
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
@@ -185,10 +188,13 @@ def test_what_is_stored_has_placeholders_for_all_values_those_of_the_model_too()
         ({"messages": [said("user", [file("text/plain", b"\xff")])]}, "messages[0].content[0]"),
         ({"messages": [said("user", [{"type": "input_audio", "input_audio": {}}])]}, "messages[0].content[0]"),
         ({"messages": [said("user", "x", name=MAIL)]}, "messages[0].name"),
-        ({"tools": [{"type": "function", "function": {"name": MAIL}}]}, "tools[0].function.name"),
+        ({"tools": [{"type": "function", "function": {"name": "4111111111111111"}}]}, "tools[0].function.name"),
         ({"logprobs": True}, "logprobs"),
         ({"logit_bias": {MAIL: 1}}, "logit_bias"),
-        ({"messages": [said("assistant", "x", tool_calls=[call("[" * 5000 + "]" * 5000)])]}, "messages"),
+        (
+            {"messages": [said("assistant", "x", tool_calls=[NESTED]), said("tool", "x", tool_call_id=NESTED["id"])]},
+            "messages",
+        ),
         ({"modalities": ["text", "audio"], "audio": {}}, "modalities"),
         ({"prediction": {"type": "content", "content": [{"type": "image"}]}}, "prediction"),
     ],
