@@ -63,6 +63,7 @@ def without_api() -> str:
         if resource["Type"] == "AWS::KMS::Key":
             resource["Properties"].pop("Tags", None)
     template["Parameters"].update({name: {"Type": "String"} for name in (*SECRETS, SIGNING_KEY)})
+    template["Parameters"]["PortalUrl"]["Default"] = "https://portal.example"  # else of the REST API
     for name in ("BaseUrl", "PortalUrl", "ErasureMachine", "ExportMachine", "ChangesMachine", "EpochMachine"):
         del template["Outputs"][name]
     text = json.dumps(template).replace(
