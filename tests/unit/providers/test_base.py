@@ -47,6 +47,16 @@ def play(*events: Event | ProviderBroken) -> Iterator[Event]:
         yield event
 
 
+def drained(stream: AcceptedStream) -> tuple[list[Event], type[ProviderBroken] | None]:
+    """What came, and what ended it."""
+    got: list[Event] = []
+    try:
+        got.extend(iter(stream))
+    except ProviderBroken as error:
+        return got, type(error)
+    return got, None
+
+
 content = st.one_of(st.text(min_size=1).map(Text), st.just(ToolStart(0, "c", "f")), st.just(ToolArguments(0, "{")))
 ending = st.one_of(st.builds(Finish, st.sampled_from(["stop", "length"])), st.builds(Usage, st.just(7), st.just(9)))
 
@@ -54,15 +64,9 @@ ending = st.one_of(st.builds(Finish, st.sampled_from(["stop", "length"])), st.bu
 @given(st.lists(content | ending), st.booleans())
 def test_the_ending_is_always_the_same(events: list[Event], breaks: bool) -> None:
     line = Line()
-    stream = AcceptedStream(play(*events, *([ProviderBroken()] if breaks else [])), line, CALL)
-    got: list[Event] = []
-    try:
-        got.extend(iter(stream))
-        broken = False
-    except ProviderBroken:
-        broken = True
+    got, broken = drained(AcceptedStream(play(*events, *([ProviderBroken()] if breaks else [])), line, CALL))
 
-    assert broken == (not any(isinstance(event, Finish) for event in events))
+    assert broken == (None if any(isinstance(event, Finish) for event in events) else ProviderBroken)
     delivered = [event for event in events if not isinstance(event, Finish | Usage)]
     if broken:
         return
@@ -84,16 +88,12 @@ def test_an_answer_that_ended_by_itself_has_the_call_that_was_demanded(
     events: list[Event], reason: Any, choice: Any, declined: bool
 ) -> None:
     answered = [*events, *([Refusal("No.")] if declined else [])]
-    stream = AcceptedStream(play(*answered, Finish(reason), Usage(7, 9)), Line(), CALL._replace(tool_choice=choice))
-    got: list[Event] = []
-    try:
-        got.extend(iter(stream))
-        missing = False
-    except CallMissing:
-        missing = True
+    asked = CALL._replace(tool_choice=choice)
+    got, broken = drained(AcceptedStream(play(*answered, Finish(reason), Usage(7, 9)), Line(), asked))
 
     called = declined or any(isinstance(event, ToolStart) for event in events)
-    assert missing == (choice not in (None, "auto") and reason in ("stop", "tool_calls") and not called)
+    missing = choice not in (None, "auto") and reason in ("stop", "tool_calls") and not called
+    assert broken == (CallMissing if missing else None)
     assert got == [*answered, Finish(reason), Usage(7, 9)]  # what was used is told all the same
 
 
