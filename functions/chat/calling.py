@@ -84,9 +84,12 @@ def call_of(
 def _begun(messages: tuple[dict[str, Any], ...], words: str) -> tuple[dict[str, Any], ...]:
     """The conversation with an answer that is begun with `words`, behind what the caller itself has begun it with."""
     last = messages[-1]
-    if last["role"] == "assistant" and isinstance(last.get("content"), str) and not last.get("tool_calls"):
-        return (*messages[:-1], {**last, "content": last["content"] + words})
-    return (*messages, {"role": "assistant", "content": words})
+    if last["role"] != "assistant":
+        return (*messages, {"role": "assistant", "content": words})
+    begun = last.get("content") or ""
+    if not isinstance(begun, str):
+        begun = "".join(part.get("text") or part.get("refusal", "") for part in begun)
+    return (*messages[:-1], {**last, "content": begun + words})
 
 
 def _only(

@@ -147,7 +147,7 @@ class CustomFormat(TypedDict):
 
 def _with_its_grammar(given: CustomFormat) -> CustomFormat:
     if (given["type"] == "grammar") != ("grammar" in given):
-        raise ValueError("a format of type grammar has a grammar, and no other has")
+        raise wrong("A format of type grammar has a grammar, and no other has.")
     return given
 
 

@@ -163,7 +163,7 @@ _FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "t
 def parse(body: bytes | None) -> ChatRequest:
     """The request of a body. BadRequest with a stable code and the field's path."""
     request = parsed(ChatRequest, body or b"", known=_KNOWN, free=_FREE)
-    turns.check(request.messages)
+    turns.check_messages(request.messages)
     return request
 
 

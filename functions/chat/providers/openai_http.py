@@ -239,7 +239,7 @@ class _Translator:
         key = self._tool_key = tool.get("index", tool.get("id", self._tool_key))  # some servers leave the index out
         if key not in self._tools:
             self._tools[key] = len(self._tools)
-            name = tool.get("id") or f"call_{os.urandom(12).hex()}"
-            yield ToolStart(self._tools[key], name, called["name"], custom=bool(custom))
+            made = tool.get("id") or f"call_{os.urandom(12).hex()}"
+            yield ToolStart(self._tools[key], made, called["name"], custom=bool(custom))
         if given := called.get("input" if custom else "arguments"):
             yield ToolArguments(self._tools[key], given)

@@ -207,7 +207,7 @@ class CustomFormat(TypedDict):
 
 def _with_its_grammar(given: CustomFormat) -> CustomFormat:
     if {"definition", "syntax"} & set(given) != ({"definition", "syntax"} if given["type"] == "grammar" else set()):
-        raise ValueError("a format of type grammar has a definition and a syntax, and no other has")
+        raise wrong("A format of type grammar has a definition and a syntax, and no other has.")
     return given
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from chat import turns
 from chat.custom_tools import name_of
 from chat.responses.wire import ResponseCreate
 from chat.thoughts import THOUGHTS
@@ -162,7 +163,7 @@ def _spoken(part: Mapping[str, Any]) -> dict[str, Any]:
 def chat_request(request: ResponseCreate, items: Iterable[Item], *, store: bool) -> ChatRequest:
     """The chat that answers the request. BadRequest, in the names of this surface, where no chat can be that."""
     effort = request.reasoning.effort if request.reasoning else None
-    _check_pairs(items := list(items))
+    turns.check_items(items := list(items))
     tools, choice = _tools(request)
     told = messages(request.instructions, items)
     body = {
@@ -196,22 +197,6 @@ def chat_request(request: ResponseCreate, items: Iterable[Item], *, store: bool)
                 message[THOUGHTS] = given[THOUGHTS]
         return made
     raise BadRequest("The input cannot be put into messages for the model.", code="invalid_value", param="input")
-
-
-def _check_pairs(items: Iterable[Item]) -> None:
-    """BadRequest for a result without its call before it, and for a call without its result: as at OpenAI, in whichever
-    order the results come. Messages are stricter (chat/turns.py)."""
-    called: set[str] = set()
-    answered: set[str] = set()
-    for item in items:
-        if item["type"].endswith("_call"):
-            called.add(item["call_id"])
-        elif item["type"].endswith("_call_output"):
-            if item["call_id"] not in called:
-                raise BadRequest("A tool's result has no call before it.", code="invalid_value", param="input")
-            answered.add(item["call_id"])
-    if called != answered:
-        raise BadRequest("A tool's call has no result.", code="invalid_value", param="input")
 
 
 def _tools(request: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:

@@ -67,6 +67,7 @@ _OF_ANY = frozenset(
         "A required parameter is missing.",
         "No model here supports this parameter.",
         "The array is empty.",
+        "The model does not accept this request.",
         "The model does not support this parameter.",
         "The parameter has the wrong type.",
         "The parameter's value is not supported here.",

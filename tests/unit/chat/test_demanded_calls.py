@@ -63,8 +63,11 @@ def test_the_answer_is_begun_with_a_call_where_one_is_demanded(offered: tuple[li
     assert call.messages == ({"role": "user", "content": "Hi"}, *([begun] if demanded else []))
 
 
-def test_what_the_caller_has_begun_goes_on_with_a_call() -> None:
-    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Let me see. "}]
+@pytest.mark.parametrize(
+    "content", ["Let me see. ", [{"type": "text", "text": "Let me "}, {"type": "text", "text": "see. "}]]
+)
+def test_what_the_caller_has_begun_goes_on_with_a_call(content: Any) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content}]
     body = {"model": MODELS[0], "messages": turns, "tools": [tool("f")], "tool_choice": "required"}
     call = call_of(parse(json.dumps(body).encode()), REGISTRY.get(MODELS[0], ()), user="u", cache_key="")
     assert call.messages == (turns[0], {"role": "assistant", "content": "Let me see. <tool_call>["})

@@ -81,6 +81,47 @@ def test_a_wrong_field_is_named_by_its_path(change: dict[str, Any], code: str, p
     assert CANARY not in repr(error.payload()) + repr(error.__cause__) + repr(error.__context__)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n": 9}, "The value must be at most 8: n."),
+        ({"max_tokens": 0}, "The value must be at least 1: max_tokens."),
+        ({"temperature": 2.5}, "The value must be at most 2.0: temperature."),
+        ({"seed": 2**63}, "The value must be less than 9223372036854775808: seed."),
+        ({"stop": ["a"] * 5}, "The value must have at most 4 items: stop."),
+        ({"verbosity": CANARY}, "The value must be 'low', 'medium' or 'high': verbosity."),
+        (
+            {"response_format": {"type": CANARY}},
+            "The value must be of the type 'text', 'json_object', 'json_schema': response_format.",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": f"{CANARY} name"}}]},
+            "The value must match ^[a-zA-Z0-9_-]{1,128}$: tools[0].function.name.",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "A content part has a field of the name that its type says: a text, or an object.",
+        ),
+        (
+            {"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar"}}}]},
+            "A format of type grammar has a grammar, and no other has.",
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"http://{CANARY}"}}]}
+                ]
+            },
+            "Images and files are sent as data URLs: nothing is fetched from addresses or by ids.",
+        ),
+    ],
+)
+def test_a_refusal_says_what_a_value_must_be_and_nothing_that_was_sent(change: dict[str, Any], said: str) -> None:
+    body = refused({**GOOD, **change}).body().decode()
+    assert json.loads(body)["error"]["message"] == said
+    assert CANARY not in body
+
+
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
 @pytest.mark.parametrize(
     "field",
