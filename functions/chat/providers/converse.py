@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic_core import from_json
+
 from chat.providers.base import Call, ProviderRejected, Rejection
 
 _IMAGE_TYPES = ("png", "jpeg", "gif", "webp")
@@ -145,7 +147,7 @@ def _blocks(message: dict[str, Any], *, tools_as_text: bool) -> list[dict[str, A
         if tools_as_text:
             blocks.append({"text": f"{function['name']}({function['arguments']})"})
             continue
-        arguments = json.loads(function["arguments"] or "{}")
+        arguments = from_json(function["arguments"] or "{}")  # bounds the depth, as json does not
         if not isinstance(arguments, dict):
             raise ValueError
         if not _NAME.fullmatch(function["name"]):

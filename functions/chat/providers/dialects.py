@@ -17,7 +17,8 @@ class Dialect(NamedTuple):
     it knows `store`, which is then false (commitment MSG-1); `header` where the API key goes, `scheme` what stands
     before it there. `cache` is its field for the key of a prompt cache, which `isolates` where no lookup finds what was
     kept under another one. `tagged`: it writes what the model thinks between tags into the answer's text. `grammars`:
-    it takes custom tools, and holds the model to their grammar.
+    it takes custom tools, and holds the model to their grammar. `reads_calls`: it parses the arguments of calls that
+    were made before, and fails where they are no object.
     """
 
     limit: str
@@ -29,6 +30,7 @@ class Dialect(NamedTuple):
     cache: str | None = None
     isolates: bool = False
     grammars: bool = False
+    reads_calls: bool = False
 
 
 DIALECTS = {
@@ -48,10 +50,10 @@ DIALECTS = {
     ),
     "azure-deployment": Dialect("max_tokens", ("user",), store=False, header="api-key", scheme=""),
     # `cache_salt` is mixed into the hash of a prompt's first block, and so into those of all that follow it.
-    "vllm": Dialect("max_tokens", ("user",), store=False, cache="cache_salt", isolates=True),
-    "ollama": Dialect("max_tokens", (), store=False),
+    "vllm": Dialect("max_tokens", ("user",), store=False, cache="cache_salt", isolates=True, reads_calls=True),
+    "ollama": Dialect("max_tokens", (), store=False, reads_calls=True),
     # Ignores what it does not know. MODEL_URL of `make run` may lead to a server of any kind, which is told everything.
-    "llama.cpp": Dialect("max_tokens", ("user",), store=True),
+    "llama.cpp": Dialect("max_tokens", ("user",), store=True, reads_calls=True),
     # Signed instead of keyed. Bedrock stores no completions and needs to know no user.
     "bedrock-openai": Dialect("max_completion_tokens", (), store=False, tagged=True),
 }

@@ -181,6 +181,10 @@ def test_a_schema_for_the_answer() -> None:
             {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "[]"}}]},
             {"tools": (TOOL,)},
         ),
+        (
+            {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "[" * 9999}}]},
+            {"tools": (TOOL,)},
+        ),
     ],
 )
 def test_what_cannot_be_carried_over_is_refused_without_being_quoted(
