@@ -20,7 +20,7 @@ def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
     caller = 0
     for index, message in enumerate(messages):
         role = message["role"]
-        if role != "assistant" and message.get("content") is None:
+        if message.get("content") is None and (role != "assistant" or _says_nothing(message)):
             param = f"messages[{index}].content"
             raise BadRequest("A required parameter is missing.", code="missing_required_parameter", param=param)
         if role == "tool":
@@ -36,6 +36,11 @@ def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
     if waiting:
         said = "Each call is answered by a tool's message, before anything else is said."
         raise BadRequest(said, code="invalid_value", param=f"messages[{caller}].tool_calls")
+
+
+def _says_nothing(message: Mapping[str, Any]) -> bool:
+    """Of an assistant's message without a content: null is taken, as clients send it for an answer without a text."""
+    return "content" not in message and not message.get("tool_calls") and not message.get("refusal")
 
 
 def check_items(items: Iterable[Mapping[str, Any]]) -> None:

@@ -39,6 +39,7 @@ def read(*messages: dict[str, Any]) -> Any:
         [ASKED, calls("a"), result("a"), result("a")],
         [ASKED, calls("a"), result("a"), calls("a"), result("a"), {"role": "assistant", "content": None}],
         [{"role": "system", "content": ""}, {"role": "user", "content": []}],
+        [ASKED, {"role": "assistant", "refusal": "No."}, ASKED],
     ],
 )
 def test_conversations_as_clients_send_them(messages: list[dict[str, Any]]) -> None:
@@ -55,6 +56,9 @@ def test_conversations_as_clients_send_them(messages: list[dict[str, Any]]) -> N
             "missing_required_parameter",
             "messages[2].content",
         ),
+        ([ASKED, {"role": "assistant"}], "missing_required_parameter", "messages[1].content"),
+        ([ASKED, {"role": "assistant", "audio": {"id": "a"}}], "missing_required_parameter", "messages[1].content"),
+        ([ASKED, {"role": "assistant", "tool_calls": []}], "missing_required_parameter", "messages[1].content"),
         ([ASKED, result("a")], "invalid_value", "messages[1].tool_call_id"),
         ([ASKED, result(None)], "invalid_value", "messages[1].tool_call_id"),
         ([ASKED, calls("a"), result("b")], "invalid_value", "messages[2].tool_call_id"),
