@@ -89,6 +89,10 @@ def test_a_wrong_field_is_named_by_its_path(change: dict[str, Any], code: str, p
         ({"temperature": 2.5}, "The value must be at most 2.0: temperature."),
         ({"seed": 2**63}, "The value must be less than 9223372036854775808: seed."),
         ({"stop": ["a"] * 5}, "The value must have at most 4 items: stop."),
+        (
+            {"logit_bias": {str(token): 1 for token in range(1025)}},
+            "The value must have at most 1024 items: logit_bias.",
+        ),
         ({"verbosity": CANARY}, "The value must be 'low', 'medium' or 'high': verbosity."),
         (
             {"response_format": {"type": CANARY}},
