@@ -90,7 +90,7 @@ def rejected(reason: Rejection, param: str, named: str | None = None) -> BadRequ
     take, where that is known."""
     if reason is Rejection.CONTEXT_LENGTH:
         return BadRequest(
-            "The messages and max_tokens are longer than the model's context.",
+            "What was sent, and the answer it asks for, are longer than the model's context.",
             code="context_length_exceeded",
             param=param,
         )
