@@ -40,7 +40,7 @@ _LEAST = len(_RANK)
 
 _WORD = "[0-9A-Za-z\u00aa-\u2e7f]"
 
-_AT = re.compile(r"@|＠|%40|\\u0040|&#64;")
+_AT = re.compile(r"@|＠|﹫|%40|\\u0040|&#(?:0{0,5}64|[xX]0{0,5}40);|&commat;")
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}+\.){1,10}[^\W\d_]{2,63}+")
 _QUOTED = re.compile(r"[^\n:,{}\[\]]{1,64}")
 _LOCAL = frozenset("._%+-'~&!#$*")
