@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, with_config
 from typing_extensions import TypedDict
 
+from chat.deferred import AtFirstUse
 from chatapi.bodies import wrong
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -110,7 +111,7 @@ class Message(TypedDict):
         str | Annotated[list[Annotated[Part, AfterValidator(_self_contained)]], Field(fail_fast=True)] | None
     ]
     name: NotRequired[str]
-    tool_calls: NotRequired[Annotated[list[Call], Field(fail_fast=True)]]
+    tool_calls: NotRequired[AtFirstUse[Annotated[list[Call], Field(fail_fast=True)]]]
     tool_call_id: NotRequired[str]
     refusal: NotRequired[str | None]
 

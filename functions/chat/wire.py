@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chat import turns
+from chat.deferred import AtFirstUse
 from chat.shapes import (
     AllowedTools,
     Custom,
@@ -94,14 +95,14 @@ class ChatRequest(BaseModel):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Annotated[int, Field(ge=1, le=8)] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
-    tools: Annotated[list[Tool], Field(max_length=128)] | None = None
+    tools: AtFirstUse[Annotated[list[Tool], Field(max_length=128)]] | None = None
     tool_choice: (
         Literal["none", "auto", "required"]
-        | Annotated[NamedTool | NamedCustom | AllowedTools, Field(discriminator="type")]
+        | AtFirstUse[Annotated[NamedTool | NamedCustom | AllowedTools, Field(discriminator="type")]]
         | None
     ) = None
     parallel_tool_calls: bool | None = None
-    response_format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
+    response_format: AtFirstUse[Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")]] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
