@@ -143,10 +143,10 @@ class _Server:
 
             bedrock_stub.answer(connection, path, asked, first)
         elif asked.get("stream"):
-            _stream(connection, asked["max_tokens"], first)
+            _stream(connection, asked.get("max_tokens", 1024), first)
         else:
             time.sleep(first)
-            _answer(connection, _completion(asked["max_tokens"]))
+            _answer(connection, _completion(asked.get("max_tokens", 1024)))
 
 
 def _read(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:

@@ -165,6 +165,10 @@ class World:
         """Tokens debited in the current minute; reservations of open chats included."""
         return 1_000_000 - min(value for name, value in self.item.items() if name.startswith("t0_"))
 
+    def spent(self) -> int:
+        """Micro-USD debited in the current month; reservations of open chats included."""
+        return 10**15 - min(value for name, value in self.item.items() if name.startswith("s_"))
+
     def slots(self) -> int:
         """Slots taken."""
         return len(self.item.get("inf", ()))

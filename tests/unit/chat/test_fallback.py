@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chat import models
+from chat import models, service
 from chat.fallback import FAILURES, PAUSE
 from chat.providers.base import (
     ProviderBroken,
@@ -22,6 +22,7 @@ from chat.providers.base import (
 from chat.providers.scripted import answer
 from chatapi.catalogue import read_policy
 from chatapi.errors import ApiError, Forbidden
+from chatapi.prices import Price
 from tests.support.chat_world import World, frames, whole
 
 FIRST, SECOND = "smollm2-135m", "bedrock-smollm2-135m"
@@ -48,6 +49,22 @@ def test_the_next_model_serves_and_the_answer_says_so() -> None:
         ("local-model", 0),
     ]
     assert (world.used(), world.slots()) == (6, 0)
+
+
+def test_a_dearer_fallback_is_reserved_and_settled_at_its_own_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a model that costs nothing, and a fallback of seven micro-USD a token
+    prices = {FIRST: Price(0, 0, 0), SECOND: Price(0, 0, 7_000_000)}
+    monkeypatch.setattr(service, "price_of", prices.__getitem__)
+    world = world_with_fallback()
+    world.provider.add(ProviderUnavailable(), answer("a", prompt_tokens=5))
+
+    # when the fallback serves
+    started = world.ask(max_tokens=1_000)
+    reserved = world.account.spend
+    whole(started)
+
+    # then all that it could have cost was held, and what it did cost is kept
+    assert (reserved, world.spent()) == (7_000, 7)
 
 
 @pytest.mark.parametrize("reason", list(Rejection))
