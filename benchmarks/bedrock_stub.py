@@ -19,7 +19,7 @@ def answer(connection: socket.socket, path: str, asked: dict[str, Any], first: f
         model |= {"modelLifecycle": {"status": "ACTIVE"}, "inferenceTypesSupported": ["ON_DEMAND"]}
         _send(connection, "application/json", json.dumps({"modelSummaries": [model]}).encode())
         return
-    tokens = asked.get("inferenceConfig", {}).get("maxTokens", 1024)
+    tokens = asked["inferenceConfig"]["maxTokens"]
     usage = {"inputTokens": 10, "outputTokens": tokens, "totalTokens": 10 + tokens}
     if not path.endswith("/converse-stream"):
         time.sleep(first)

@@ -25,6 +25,9 @@ SECRET = "benchmark-secret-of-thirty-two-bytes-or-more"
 FIRST_TOKEN_SECONDS = 0.02
 """How long the provider under `/slow/v1` takes for its first token."""
 
+TOKENS = 1024
+"""How many the provider answers to who sets no limit."""
+
 _PROJECT: dict[str, Any] = {
     "pk": {"S": "p#Bench0p1"},
     "kind": {"S": "project"},
@@ -143,10 +146,10 @@ class _Server:
 
             bedrock_stub.answer(connection, path, asked, first)
         elif asked.get("stream"):
-            _stream(connection, asked.get("max_tokens", 1024), first)
+            _stream(connection, asked.get("max_tokens", TOKENS), first)
         else:
             time.sleep(first)
-            _answer(connection, _completion(asked.get("max_tokens", 1024)))
+            _answer(connection, _completion(asked.get("max_tokens", TOKENS)))
 
 
 def _read(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:

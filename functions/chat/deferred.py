@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, GetJsonSchemaHandler, TypeAdapter
+from pydantic import GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from chatapi.bodies import STRICT
 
 T = TypeVar("T")
 
@@ -29,8 +31,7 @@ class _Deferred:
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
-        strict = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
-        return TypeAdapter(self.of, config=strict)
+        return TypeAdapter(self.of, config=STRICT)
 
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from chat import receipts, sse
 from chat.answers import broken
@@ -21,7 +21,7 @@ from chat.service import Chat
 from chat.shapes import Name
 from chat.started import Answer, Started
 from chat.wire import DataHandling
-from chatapi.bodies import parsed
+from chatapi.bodies import STRICT, parsed
 from chatapi.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _Tokens = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_lengt
 class EmbeddingsRequest(BaseModel):
     """The body, validated. The properties below it are what `Chat.start` asks of every request."""
 
-    model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
+    model_config = STRICT
 
     model: Name
     input: (

@@ -96,4 +96,7 @@ def rejected(reason: Rejection, param: str, named: str | None = None) -> BadRequ
         )
     if reason is Rejection.CONTENT_FILTER:
         return BadRequest("The provider's content filter refuses this.", code="content_filter", param=param)
+    if reason is Rejection.CALL_ARGUMENTS:
+        said = "The arguments of a tool call that was made before are not a JSON object."
+        return BadRequest(said, code="rejected_by_model", param=named)
     return BadRequest("The model does not accept this request.", code="rejected_by_model", param=named)

@@ -36,14 +36,14 @@ from chat.shapes import (
     Tool,
     ToolCall,
 )
-from chatapi.bodies import parsed
+from chatapi.bodies import STRICT, parsed
 from chatapi.verdict import DEFAULT_OUTPUT_TOKENS
 
 
 class StreamOptions(BaseModel):
     """`stream_options`."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, cache_strings="none", hide_input_in_errors=True)
+    model_config = ConfigDict(**STRICT, defer_build=True)
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
@@ -55,9 +55,7 @@ RedactedValue = Annotated[str, StringConstraints(min_length=3, max_length=256, p
 class DataHandling(BaseModel):
     """Ours, in no OpenAI API: what the caller asks of the handling of this request's content. It can only tighten."""
 
-    model_config = ConfigDict(
-        defer_build=True, strict=True, cache_strings="none", hide_input_in_errors=True, extra="forbid"
-    )
+    model_config = ConfigDict(**STRICT, defer_build=True, extra="forbid")
     retention: Literal["none", "history"] | None = None
     ttl_seconds: Annotated[int, Field(ge=60)] | None = None
     receipt: bool | None = None
@@ -83,7 +81,7 @@ class DataHandling(BaseModel):
 class ChatRequest(BaseModel):
     """The body, validated."""
 
-    model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
+    model_config = STRICT
 
     model: Name
     messages: Annotated[list[Message], Field(min_length=1, max_length=4096)]
@@ -148,7 +146,7 @@ class ChatRequest(BaseModel):
 class CompletionUpdate(BaseModel):
     """The body of POST /v1/chat/completions/{id}."""
 
-    model_config = ConfigDict(defer_build=True, strict=True, cache_strings="none", hide_input_in_errors=True)
+    model_config = ConfigDict(**STRICT, defer_build=True)
     metadata: Metadata | None
 
 

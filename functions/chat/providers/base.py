@@ -258,6 +258,7 @@ class Rejection(StrEnum):
     CONTEXT_LENGTH = "context_length"
     BAD_REQUEST = "bad_request"
     CONTENT_FILTER = "content_filter"
+    CALL_ARGUMENTS = "call_arguments"
 
 
 class ProviderRejected(ProviderError):

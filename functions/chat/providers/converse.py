@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic_core import from_json
-
+from chat.providers.arguments import read_arguments
 from chat.providers.base import Call, ProviderRejected, Rejection
 
 _IMAGE_TYPES = ("png", "jpeg", "gif", "webp")
@@ -147,9 +146,7 @@ def _blocks(message: dict[str, Any], *, tools_as_text: bool) -> list[dict[str, A
         if tools_as_text:
             blocks.append({"text": f"{function['name']}({function['arguments']})"})
             continue
-        arguments = from_json(function["arguments"] or "{}")  # bounds the depth, as json does not
-        if not isinstance(arguments, dict):
-            raise ValueError
+        arguments = read_arguments(function["arguments"])
         if not _NAME.fullmatch(function["name"]):
             raise ValueError
         blocks.append({"toolUse": {"toolUseId": _tool_id(call["id"]), "name": function["name"], "input": arguments}})

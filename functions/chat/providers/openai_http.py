@@ -15,6 +15,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from chat.providers.accepted import AcceptedStream
+from chat.providers.arguments import read_arguments
 from chat.providers.base import (
     Call,
     EmbedCall,
@@ -23,10 +24,8 @@ from chat.providers.base import (
     FinishReason,
     ProviderBroken,
     ProviderMisconfigured,
-    ProviderRejected,
     Reasoning,
     Refusal,
-    Rejection,
     Served,
     Stream,
     Text,
@@ -113,9 +112,7 @@ class OpenAIProvider:
             **{name: value for name, value in optional.items() if value is not None},
             self._dialect.limit: call.max_tokens,
             "model": call.model,
-            "messages": [_readable(message) for message in call.messages]
-            if self._dialect.reads_calls
-            else call.messages,
+            "messages": list(map(_readable, call.messages)) if self._dialect.reads_calls else call.messages,
             "stream": True,
             "stream_options": {"include_usage": True},
             **({"store": False} if self._dialect.store else {}),
@@ -123,21 +120,15 @@ class OpenAIProvider:
 
 
 def _readable(message: dict[str, Any]) -> dict[str, Any]:
-    """A message for a server that parses the arguments of its calls: none are those of a call without any. Others that
-    are no object (a model may have been cut off in them) are refused here: llama.cpp's 500 would look like its fault.
-    """
+    """A message for a server that parses the arguments of its calls and fails where they are no object: llama.cpp's 500
+    would look like its own fault."""
     if not message.get("tool_calls"):
         return message
     calls = []
     for call in message["tool_calls"]:
-        arguments = call["function"]["arguments"].strip() or "{}"
-        try:
-            readable = isinstance(from_json(arguments), dict)
-        except ValueError:
-            readable = False
-        if not readable:
-            raise ProviderRejected(Rejection.BAD_REQUEST, "messages")
-        calls.append({**call, "function": {**call["function"], "arguments": arguments}})
+        function = call["function"]
+        arguments = function["arguments"] if read_arguments(function["arguments"]) else "{}"
+        calls.append({**call, "function": {**function, "arguments": arguments}})
     return {**message, "tool_calls": calls}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag
 
 from chat.responses.shapes import (
     AllowedTools,
@@ -40,7 +40,7 @@ from chat.responses.shapes import (
 from chat.responses.shapes import Reasoning as ReasoningItem
 from chat.shapes import Metadata, Name
 from chat.wire import DataHandling
-from chatapi.bodies import parsed
+from chatapi.bodies import STRICT, parsed
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -59,7 +59,7 @@ Included = Literal[
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
+    model_config = STRICT
 
 
 class Text(_Strict):

@@ -15,17 +15,14 @@ from chatapi.errors import MUST, BadRequest, RequestTooLarge
 M = TypeVar("M", bound=BaseModel)
 
 
+STRICT = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
+"""For every shape of a body: no value is read as another type, kept in a cache of strings, or shown in an error."""
+
+
 class Strict(BaseModel):
     """A body that is what its model says and nothing more. OpenAI's own shapes are laxer: see chat.wire."""
 
-    model_config = ConfigDict(
-        defer_build=True,
-        strict=True,
-        cache_strings="none",
-        extra="forbid",
-        hide_input_in_errors=True,
-        frozen=True,
-    )
+    model_config = ConfigDict(**STRICT, defer_build=True, extra="forbid", frozen=True)
 
 
 # What a value must be, by pydantic's kind of error. The braces are of the model, never of the request.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from chat import deferred, wire
+from chat.deferred import AtFirstUse
 from chatapi.errors import BadRequest
 
 
@@ -16,16 +17,29 @@ def body(**fields: Any) -> bytes:
     return json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}).encode()
 
 
-def test_a_plain_chat_builds_no_deferred_shape() -> None:
-    # given adapters as at a start; when a chat without tools is read, then none of its shapes has been built
-    for annotation in _annotations():
-        annotation.__dict__.pop("_adapter", None)
-    wire.parse(body(tool_choice="auto"))
-    assert not any("_adapter" in annotation.__dict__ for annotation in _annotations())
+class Body(BaseModel):
+    few: AtFirstUse[Annotated[list[int], Field(max_length=2)]] | None = None
 
-    # and the first one with tools builds those alone
-    wire.parse(body(tools=[{"type": "function", "function": {"name": "f"}}]))
-    assert sum("_adapter" in annotation.__dict__ for annotation in _annotations()) == 1
+
+def test_a_shape_is_built_once_and_when_a_value_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a model that has been built, and nobody has sent the field
+    built: list[Any] = []
+
+    def build(of: Any, config: ConfigDict) -> TypeAdapter[Any]:
+        built.append(of)
+        return TypeAdapter(of, config=config)
+
+    monkeypatch.setattr(deferred, "TypeAdapter", build)
+    Body.model_validate_json("{}")
+    Body.model_validate_json('{"few": null}')
+    assert built == []
+
+    # when it comes, then its shape is built, and that holds for the next
+    assert Body.model_validate_json('{"few": [1]}').few == [1]
+    with pytest.raises(ValidationError) as refused:
+        Body.model_validate_json('{"few": [1, "2"]}')
+    assert len(built) == 1
+    assert [(error["type"], error["loc"]) for error in refused.value.errors()] == [("int_type", ("few", 1))]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +54,11 @@ def test_a_plain_chat_builds_no_deferred_shape() -> None:
         ({"tools": {}}, "tools", "invalid_type"),
         ({"tools": [{"type": "custom", "custom": {"name": 1}}]}, "tools[0].custom.name", "invalid_type"),
         ({"tool_choice": {"type": "function", "function": {"name": 1}}}, "tool_choice", "invalid_type"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "strict": "true"}}]},
+            "tools[0].function.strict",
+            "invalid_type",
+        ),
         ({"response_format": {"type": "xml"}}, "response_format", "invalid_value"),
     ],
 )
@@ -48,15 +67,3 @@ def test_a_fault_inside_keeps_its_place(fields: dict[str, Any], param: str, code
         wire.parse(body(**fields))
 
     assert (refused.value.param, refused.value.code) == (param, code)
-
-
-def test_a_text_is_no_number_there_either() -> None:
-    # given a shape in strict mode: what JSON sends as a text is not read as a boolean
-    with pytest.raises(BadRequest) as refused:
-        wire.parse(body(tools=[{"type": "function", "function": {"name": "f", "strict": "true"}}]))
-
-    assert refused.value.param == "tools[0].function.strict"
-
-
-def _annotations() -> list[deferred._Deferred]:
-    return [found for found in gc.get_objects() if isinstance(found, deferred._Deferred)]

@@ -35,6 +35,21 @@ def test_a_ready_function_has_loaded_neither_what_encrypts_nor_what_looks_for_pl
     assert not modules & {"cryptography", "chatapi.vault.format", "importlib.metadata", "chat.responses.wire", "boto3"}
 
 
+def test_a_chat_without_tools_builds_none_of_their_shapes() -> None:
+    code = """
+import gc, json
+from chat import deferred, wire
+shapes = [each for each in gc.get_objects() if isinstance(each, deferred._Deferred)]
+def built_after(**more):
+    wire.parse(json.dumps({"model": "m", "messages": [{"role": "user", "content": "a"}], **more}).encode())
+    return sum("_adapter" in each.__dict__ for each in shapes)
+print(len(shapes), built_after(), built_after(tools=[{"type": "function", "function": {"name": "f"}}]))
+"""
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "4 0 1\n"
+
+
 def test_pydantic_asks_for_plug_ins_where_none_are_found() -> None:
     from pydantic.plugin import _schema_validator
 

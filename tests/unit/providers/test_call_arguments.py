@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from chat.fallback import rejected
 from chat.providers.base import Call, ProviderRejected, Rejection
+from chat.providers.converse import to_converse
 from tests.support.openai_server import at
 from tests.support.scripted_upstream import ScriptedUpstream
+
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
 
 @pytest.fixture
@@ -26,14 +30,40 @@ def call_with(arguments: str) -> Call:
     )
 
 
+NO_OBJECTS = ["canary", '{"a": ', "[1]", '"canary"', "[" * 9999 + "]" * 9999]
+
+
 @pytest.mark.parametrize("dialect", ["llama.cpp", "ollama", "vllm"])
-@pytest.mark.parametrize("arguments", ["canary", '{"a": ', "[1]", '"canary"', "[" * 9999 + "]" * 9999])
+@pytest.mark.parametrize("arguments", NO_OBJECTS)
 def test_what_is_no_object_is_the_callers_fault(dialect: str, arguments: str, upstream: ScriptedUpstream) -> None:
     with pytest.raises(ProviderRejected) as refused:
         at(upstream.base_url, dialect).open(call_with(arguments), timeout=10)
-    assert (refused.value.reason, refused.value.param) == (Rejection.BAD_REQUEST, "messages")
+    assert (refused.value.reason, refused.value.param) == (Rejection.CALL_ARGUMENTS, "messages")
     assert refused.value.__context__ is None
     assert not upstream.requests
+
+
+@pytest.mark.parametrize("arguments", NO_OBJECTS)
+def test_nor_has_converse_a_word_for_it(arguments: str) -> None:
+    with pytest.raises(ProviderRejected) as refused:
+        to_converse(call_with(arguments)._replace(tools=(TOOL,)))
+    assert (refused.value.reason, refused.value.param) == (Rejection.CALL_ARGUMENTS, "messages")
+    assert refused.value.__context__ is None
+
+
+@pytest.mark.parametrize("arguments", ["", " "])
+def test_none_are_none_for_converse(arguments: str) -> None:
+    body = to_converse(call_with(arguments)._replace(tools=(TOOL,)))
+    assert body["messages"][1]["content"][0]["toolUse"]["input"] == {}
+
+
+def test_the_caller_is_told_what_is_wrong() -> None:
+    said = rejected(Rejection.CALL_ARGUMENTS, "messages", "messages")
+    assert (said.message, said.code, said.param) == (
+        "The arguments of a tool call that was made before are not a JSON object.",
+        "rejected_by_model",
+        "messages",
+    )
 
 
 @pytest.mark.parametrize(
