@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from chatapi.bodies import Strict, parsed, wrong
+from chatapi.bodies import parsed, wrong
 from chatapi.grants import MAX_ENTRIES, MAX_NAME, Grant, canonical_cidr, is_key_name, is_model_name
 from chatapi.keys import PREFIX
 from chatapi.limits.windows import NO_LIMIT
@@ -14,6 +14,7 @@ from chatapi.redaction import demand_of
 from chatapi.retention import is_ceiling
 from chatapi.store.key_fields import DAY, NEVER, KeyInfo
 from chatapi.store.projects import MAX_OVERLAP
+from chatapi.strict import Strict
 
 MAX_BODY_BYTES = 16 * 1024
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chat.models import Model
+    from chat.requests import ChatRequest
     from chat.thoughts import Thoughts
-    from chat.wire import ChatRequest
 
 _PASSED_ON = (
     "presence_penalty",

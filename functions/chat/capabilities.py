@@ -14,7 +14,7 @@ from chat.custom_tools import grammar_of, name_of
 from chatapi.errors import BadRequest
 
 if TYPE_CHECKING:
-    from chat.wire import ChatRequest
+    from chat.requests import ChatRequest
 
 KNOWN = frozenset(
     {

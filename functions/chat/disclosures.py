@@ -11,7 +11,7 @@ from chatapi.store.days import Charge, Days
 if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
     from chat.models import Model
-    from chat.wire import ChatRequest
+    from chat.requests import ChatRequest
     from chatapi.verdict import Verdict
 
 

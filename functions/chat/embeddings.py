@@ -21,8 +21,9 @@ from chat.service import Chat
 from chat.shapes import Name
 from chat.started import Answer, Started
 from chat.wire import DataHandling
-from chatapi.bodies import STRICT, parsed
+from chatapi.bodies import parsed
 from chatapi.errors import BadRequest
+from chatapi.strict import STRICT
 
 if TYPE_CHECKING:
     from chat.accounting import Account

@@ -10,8 +10,8 @@ from chat.accounting import Account
 from chat.composition import Services, compose
 from chat.faults import refusal_of
 from chat.receipts import FROM_STORE, HEADER, HONOURED, NO_CONTENT, SIGNALS, signalled
+from chat.requests import parse, parse_update
 from chat.sse import compact
-from chat.wire import parse, parse_update
 from chatapi.catalogue import read_policy
 from chatapi.errors import AddressNotAllowed, BadRequest, Forbidden, InternalError, NotFound, RequestTooLarge
 from chatapi.verdict import ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, MAX_BODY_BYTES, OK, REQUEST_TOO_LARGE, Verdict

@@ -8,9 +8,9 @@ from chat import answers, receipts, sse
 from chat.accounting import Account
 from chat.redaction import guarded
 from chat.replays import Replays
+from chat.requests import ChatRequest
 from chat.service import Chat
 from chat.started import Answer
-from chat.wire import ChatRequest
 from chatapi.store.completions import Completions
 from chatapi.verdict import Verdict
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from chat.requests import ChatRequest
 from chat.samples import KIND, is_text
-from chat.wire import ChatRequest
 from chatapi.catalogue import expiry
 from chatapi.clock import iso
 from chatapi.logs import log_error

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from chat.embeddings import EmbeddingsRequest
     from chat.models import Model
-    from chat.wire import ChatRequest
+    from chat.requests import ChatRequest
     from chatapi.verdict import Verdict
 
 HEADER = "data-handling"

@@ -20,10 +20,10 @@ from chat.models import Model, Registry
 from chat.providers.base import Provider, ProviderUnavailable, Stream
 from chat.redaction import guarded
 from chat.replays import Claim
+from chat.requests import ChatRequest
 from chat.started import Answer, Keep, Started, kept
 from chat.stored import Tags, packed
 from chat.thoughts import Sealing, Thoughts
-from chat.wire import ChatRequest
 from chatapi.catalogue import expiry
 from chatapi.clock import Clock
 from chatapi.errors import ApiError, BadRequest

@@ -1,57 +1,28 @@
 """What a chat completion's body is made of: messages, their parts, tools, formats. Plain dictionaries, checked.
 
-The bounds are ours. Validators raise fixed texts: nothing of the request may travel in one.
+The bounds are ours. Compiled with chat/wire.py.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, with_config
 from typing_extensions import TypedDict
 
-from chat.deferred import AtFirstUse
-from chatapi.bodies import wrong
+from chat.checks import finite, is_custom, self_contained, with_its_grammar
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 # What OpenAI and Converse take as the name of a tool.
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
 SchemaName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-_SENT_AS = {"image_url": "url", "file": "file_data"}
-
-
-def _finite(value: Any) -> Any:
-    """Refuse NaN and infinities, which the parser takes: no JSON that is sent on or kept may hold one (RFC 8259)."""
-    left = [value]
-    while left:
-        found = left.pop()
-        if isinstance(found, float) and not math.isfinite(found):
-            raise wrong("A number is not finite.")
-        if isinstance(found, dict | list):
-            left += found.values() if isinstance(found, dict) else found
-    return value
-
-
-def _self_contained(part: Any) -> Any:
-    """Refuse a part without what its type names; an image by address and a file by id: fetching the one would send the
-    server where the caller points (OWASP, SSRF), the other is a file of the provider's account, not the caller's."""
-    kind = part["type"]
-    if not isinstance(part.get(kind), str if kind in ("text", "refusal") else dict):
-        raise wrong("A content part has a field of the name that its type says: a text, or an object.")
-    if kind in _SENT_AS:
-        url = part[kind].get(_SENT_AS[kind])
-        if not isinstance(url, str) or not url.startswith("data:") or "file_id" in part[kind]:
-            raise wrong("Images and files are sent as data URLs: nothing is fetched from addresses or by ids.")
-    return _finite(part)
-
 
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
     Field(max_length=16),
 ]
-Free = Annotated[dict[str, Any], AfterValidator(_finite)]
+Free = Annotated[dict[str, Any], AfterValidator(finite)]
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -91,12 +62,6 @@ class CustomToolCall(TypedDict):
     custom: CustomInput
 
 
-def is_custom(value: Any) -> str:
-    """The tag of a union of functions and custom tools: what is neither is refused by its type, as a function. In
-    brackets, so that in an error's location it is not taken for the name of a field."""
-    return "<custom>" if isinstance(value, dict) and value.get("type") == "custom" else "<function>"
-
-
 Call = Annotated[
     Annotated[ToolCall, Tag("<function>")] | Annotated[CustomToolCall, Tag("<custom>")], Discriminator(is_custom)
 ]
@@ -108,10 +73,10 @@ class Message(TypedDict):
     role: Literal["developer", "system", "user", "assistant", "tool"]
     # fail_fast: an error for each of millions of wrong items would take more memory than the function has.
     content: NotRequired[
-        str | Annotated[list[Annotated[Part, AfterValidator(_self_contained)]], Field(fail_fast=True)] | None
+        str | Annotated[list[Annotated[Part, AfterValidator(self_contained)]], Field(fail_fast=True)] | None
     ]
     name: NotRequired[str]
-    tool_calls: NotRequired[AtFirstUse[Annotated[list[Call], Field(fail_fast=True)]]]
+    tool_calls: NotRequired[Annotated[list[Call], Field(fail_fast=True)]]
     tool_call_id: NotRequired[str]
     refusal: NotRequired[str | None]
 
@@ -146,18 +111,12 @@ class CustomFormat(TypedDict):
     grammar: NotRequired[Grammar]
 
 
-def _with_its_grammar(given: CustomFormat) -> CustomFormat:
-    if (given["type"] == "grammar") != ("grammar" in given):
-        raise wrong("A format of type grammar has a grammar, and no other has.")
-    return given
-
-
 class Custom(TypedDict):
     """A tool whose input is a text."""
 
     name: ToolName
     description: NotRequired[str | None]
-    format: NotRequired[Annotated[CustomFormat, AfterValidator(_with_its_grammar)] | None]
+    format: NotRequired[Annotated[CustomFormat, AfterValidator(with_its_grammar)] | None]
 
 
 class CustomTool(TypedDict):

@@ -1,7 +1,7 @@
-"""The request body of POST /v1/chat/completions, as OpenAI's clients send it.
+"""The body of POST /v1/chat/completions, as OpenAI's clients send it. The bounds are ours.
 
-Unknown fields are accepted and ignored, known ones are strict. What is valid goes on as plain dictionaries; the bounds
-are ours. An error names the field by its path, and of the request nothing but that path.
+These models are what the published description says of it, and what `python -m local.compiled` compiles: run it after a
+change. The function loads what came of it (chat/requests.py), and this only for a surface that has not been compiled.
 """
 
 from __future__ import annotations
@@ -10,34 +10,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from chat import turns
-from chat.deferred import AtFirstUse
 from chat.shapes import (
     AllowedTools,
-    Custom,
-    CustomFormat,
-    CustomInput,
-    CustomTool,
-    CustomToolCall,
     Free,
-    Function,
-    FunctionCall,
-    FunctionTool,
-    Grammar,
     Message,
     Metadata,
     Name,
     NamedCustom,
     NamedTool,
-    Part,
     PlainFormat,
     SchemaFormat,
     Text,
     Tool,
-    ToolCall,
 )
-from chatapi.bodies import STRICT, parsed
-from chatapi.verdict import DEFAULT_OUTPUT_TOKENS
+from chatapi.strict import STRICT
 
 
 class StreamOptions(BaseModel):
@@ -79,7 +65,7 @@ class DataHandling(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """The body, validated."""
+    """The body. Unknown fields are accepted and ignored, known ones are strict."""
 
     model_config = STRICT
 
@@ -93,14 +79,14 @@ class ChatRequest(BaseModel):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Annotated[int, Field(ge=1, le=8)] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
-    tools: AtFirstUse[Annotated[list[Tool], Field(max_length=128)]] | None = None
+    tools: Annotated[list[Tool], Field(max_length=128)] | None = None
     tool_choice: (
         Literal["none", "auto", "required"]
-        | AtFirstUse[Annotated[NamedTool | NamedCustom | AllowedTools, Field(discriminator="type")]]
+        | Annotated[NamedTool | NamedCustom | AllowedTools, Field(discriminator="type")]
         | None
     ) = None
     parallel_tool_calls: bool | None = None
-    response_format: AtFirstUse[Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")]] | None = None
+    response_format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
@@ -127,45 +113,9 @@ class ChatRequest(BaseModel):
     metadata: Metadata | None = None
     data_handling: DataHandling | None = None
 
-    @property
-    def output_tokens(self) -> int:
-        """The cap on the answer: `max_completion_tokens`, else `max_tokens`, else 1024."""
-        return self.max_completion_tokens or self.max_tokens or DEFAULT_OUTPUT_TOKENS
-
-    @property
-    def include_usage(self) -> bool:
-        """Whether a stream ends with a usage chunk."""
-        return self.stream_options is not None and self.stream_options.include_usage is True
-
-    @property
-    def choices(self) -> int:
-        """How many answers are asked for."""
-        return self.n or 1
-
 
 class CompletionUpdate(BaseModel):
     """The body of POST /v1/chat/completions/{id}."""
 
     model_config = ConfigDict(**STRICT, defer_build=True)
     metadata: Metadata | None
-
-
-_CALLS = (ToolCall, FunctionCall, CustomToolCall, CustomInput)
-_TOOLS = (FunctionTool, Function, CustomTool, Custom, CustomFormat, Grammar)
-_KNOWN = frozenset(
-    [*ChatRequest.model_fields, *StreamOptions.model_fields, *DataHandling.model_fields]
-    + [name for shape in (Part, Message, *_CALLS, *_TOOLS) for name in shape.__annotations__]
-)
-_FREE = frozenset(("metadata", "logit_bias", "parameters", "response_format", "tool_choice", "audio", "prediction"))
-
-
-def parse(body: bytes | None) -> ChatRequest:
-    """The request of a body. BadRequest with a stable code and the field's path."""
-    request = parsed(ChatRequest, body or b"", known=_KNOWN, free=_FREE)
-    turns.check_messages(request.messages)
-    return request
-
-
-def parse_update(body: bytes | None) -> dict[str, str]:
-    """The metadata of an update; null takes all away. BadRequest as in `parse`."""
-    return parsed(CompletionUpdate, body or b"", known=_KNOWN, free=_FREE).metadata or {}

@@ -9,12 +9,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from chatapi.bodies import Strict, parsed
+from chatapi.bodies import parsed
 from chatapi.deadlines import acknowledge_by, ccpa_due
 from chatapi.errors import BadRequest
 from chatapi.mail import is_address
 from chatapi.store.case_states import CANCEL, REVERSIBLE
 from chatapi.store.cases import Case
+from chatapi.strict import Strict
 from privacy.changes.places import COMPLETION, CONTACT, CONVERSATION, ITEM, RESPONSE, fits, is_place, kind_of
 from privacy.explanations import explained
 from privacy.tasks.outcomes import public

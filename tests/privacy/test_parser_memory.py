@@ -8,9 +8,10 @@ import pkgutil
 from pydantic import BaseModel
 
 import chat
-import chatapi.bodies
+import chatapi.strict
+from chat import wire
 from chat.providers.openai_http import _chunk
-from chat.wire import ChatRequest
+from chat.requests import ChatRequest
 
 
 def models(of: type[BaseModel]) -> list[type[BaseModel]]:
@@ -21,8 +22,8 @@ def test_no_model_of_a_body_keeps_texts() -> None:
     for module in pkgutil.walk_packages(chat.__path__, "chat."):
         importlib.import_module(module.name)
     ours = [m for m in models(BaseModel) if m.__module__.startswith(("chat.", "chatapi.", "privacy.", "account."))]
-    assert chatapi.bodies.Strict in ours
-    assert ChatRequest in ours
+    assert chatapi.strict.Strict in ours
+    assert wire.ChatRequest in ours
     assert [m.__name__ for m in ours if m.model_config.get("cache_strings") != "none"] == []
 
 

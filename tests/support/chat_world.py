@@ -13,12 +13,12 @@ from chat.models import Registry
 from chat.providers.scripted import ScriptedProvider
 from chat.purposes import OptionalPurposes
 from chat.replays import Replays
+from chat.requests import parse
 from chat.responses.routes import Asked, Surface
 from chat.samples import Samples, redacted
 from chat.service import Chat
 from chat.started import Answer
 from chat.stored import StoredChats
-from chat.wire import parse
 from chatapi.catalogue import Catalogued
 from chatapi.clock import FixedClock
 from chatapi.limits.admission import Debit, plan, ratelimit_headers

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from chat.embeddings import EmbeddingsRequest
     from chat.redaction.guard import Guard
-    from chat.wire import ChatRequest
+    from chat.requests import ChatRequest
     from chatapi.verdict import Verdict
 
 R = TypeVar("R", bound="ChatRequest | EmbeddingsRequest")

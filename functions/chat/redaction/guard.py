@@ -14,7 +14,7 @@ from chat.redaction.placeholders import Placeholders
 from chat.redaction.requests import Walk, chat_texts, closed, embedding_texts, rewritten
 from chat.redaction.restoring import Restoring
 from chat.redaction.storing import stored_form
-from chat.wire import ChatRequest
+from chat.requests import ChatRequest
 from chatapi.errors import RedactionFailed
 from chatapi.redaction import KINDS, kinds_of
 

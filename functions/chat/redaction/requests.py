@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chat.custom_tools import grammar_of
 from chat.redaction.detect import TooManyValues
+from chat.requests import ChatRequest
 from chat.thoughts import THOUGHTS
-from chat.wire import ChatRequest
 from chatapi.errors import ApiError, BadRequest, RedactionFailed
 from chatapi.logs import log_error
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 from typing_extensions import TypedDict
 
-from chat.shapes import Free, Name, SchemaName, ToolName, is_custom
+from chat.checks import is_custom
+from chat.shapes import Free, Name, SchemaName, ToolName
 from chatapi.bodies import wrong
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from chat import turns
 from chat.custom_tools import name_of
+from chat.requests import ChatRequest
 from chat.responses.wire import ResponseCreate
 from chat.thoughts import THOUGHTS
-from chat.wire import ChatRequest
 from chatapi.errors import ApiError, BadRequest
 
 Item = dict[str, Any]

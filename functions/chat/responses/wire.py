@@ -40,7 +40,8 @@ from chat.responses.shapes import (
 from chat.responses.shapes import Reasoning as ReasoningItem
 from chat.shapes import Metadata, Name
 from chat.wire import DataHandling
-from chatapi.bodies import STRICT, parsed
+from chatapi.bodies import parsed
+from chatapi.strict import STRICT
 
 M = TypeVar("M", bound=BaseModel)
 

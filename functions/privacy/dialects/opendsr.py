@@ -22,13 +22,14 @@ from typing import Annotated, Any, Protocol
 from pydantic import ConfigDict, Field
 
 from chatapi.aws.errors import AwsError
-from chatapi.bodies import Strict, parsed
+from chatapi.bodies import parsed
 from chatapi.certificates import Signer
 from chatapi.clock import Clock, iso
 from chatapi.errors import BadRequest, Conflict, NotFound
 from chatapi.outbound import BadUrl, Outbound
 from chatapi.store.case_states import CANCELLED, CLOSED, COMPLETED, FAILED, IN_PROGRESS
 from chatapi.store.cases import Case
+from chatapi.strict import Strict
 from privacy.dialects.bindings import OPENDSR, Binding, Bindings
 from privacy.dialects.certificate import der_signature, self_signed
 from privacy.explanations import explained

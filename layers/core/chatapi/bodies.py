@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, LiteralString, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, ValidationError
 
-import chatapi.unplugged  # noqa: F401 - before the first model is made
 from chatapi.errors import MUST, BadRequest, RequestTooLarge
 
-M = TypeVar("M", bound=BaseModel)
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-
-STRICT = ConfigDict(strict=True, cache_strings="none", hide_input_in_errors=True)
-"""For every shape of a body: no value is read as another type, kept in a cache of strings, or shown in an error."""
-
-
-class Strict(BaseModel):
-    """A body that is what its model says and nothing more. OpenAI's own shapes are laxer: see chat.wire."""
-
-    model_config = ConfigDict(**STRICT, defer_build=True, extra="forbid", frozen=True)
+M = TypeVar("M", bound="BaseModel")
 
 
 # What a value must be, by pydantic's kind of error. The braces are of the model, never of the request.

@@ -14,7 +14,7 @@ from chat.calling import call_of
 from chat.models import Registry
 from chat.providers.base import Call, Finish, Text, Usage
 from chat.providers.converse import to_converse
-from chat.wire import parse
+from chat.requests import parse
 from tests.support.chat_world import World, subject_of, whole
 
 HERE = "smollm2-135m"

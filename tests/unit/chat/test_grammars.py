@@ -13,7 +13,7 @@ from chat.calling import call_of
 from chat.entries import BadEntry
 from chat.models import Registry
 from chat.providers.base import Event, Finish, ToolArguments, ToolStart, Usage
-from chat.wire import parse
+from chat.requests import parse
 from chatapi.catalogue import read_policy
 from chatapi.errors import ApiError
 from tests.support.chat_world import World, events, frames, whole

@@ -29,32 +29,24 @@ def loaded() -> set[str]:
     return set(json.loads(done.stdout))
 
 
-def test_a_ready_function_has_loaded_neither_what_encrypts_nor_what_looks_for_plug_ins() -> None:
+def test_a_ready_function_has_loaded_neither_what_encrypts_nor_pydantic() -> None:
     modules = loaded()
-    assert "chat.wire" in modules
-    assert not modules & {"cryptography", "chatapi.vault.format", "importlib.metadata", "chat.responses.wire", "boto3"}
-
-
-def test_a_chat_without_tools_builds_none_of_their_shapes() -> None:
-    code = """
-import gc, json
-from chat import deferred, wire
-shapes = [each for each in gc.get_objects() if isinstance(each, deferred._Deferred)]
-def built_after(**more):
-    wire.parse(json.dumps({"model": "m", "messages": [{"role": "user", "content": "a"}], **more}).encode())
-    return sum("_adapter" in each.__dict__ for each in shapes)
-print(len(shapes), built_after(), built_after(tools=[{"type": "function", "function": {"name": "f"}}]))
-"""
-    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "4 0 1\n"
+    assert "chat.requests" in modules
+    assert not modules & {
+        "pydantic",
+        "chat.wire",
+        "cryptography",
+        "chatapi.vault.format",
+        "chat.responses.wire",
+        "boto3",
+    }
 
 
 def test_pydantic_asks_for_plug_ins_where_none_are_found() -> None:
     from pydantic.plugin import _schema_validator
 
     assert "get_plugins" in _schema_validator.create_schema_validator.__code__.co_names
-    code = "import sys, chatapi.bodies; print(sys.modules['pydantic.plugin._loader'].get_plugins())"
+    code = "import sys, chatapi.strict; print(sys.modules['pydantic.plugin._loader'].get_plugins())"
     environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "()\n"

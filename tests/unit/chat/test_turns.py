@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from chat.requests import parse
 from chat.responses import wire as responses
 from chat.responses.translate import chat_request, full
-from chat.wire import parse
 from chatapi.errors import BadRequest
 
 ASKED = {"role": "user", "content": "Hi."}

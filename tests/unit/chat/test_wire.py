@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from chat.wire import ChatRequest, parse
+from chat.requests import ChatRequest, parse
 from chatapi.errors import BadRequest
 
 GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}

@@ -22,8 +22,8 @@ from chat.models import Registry
 from chat.providers.base import ProviderRejected
 from chat.providers.converse import to_converse
 from chat.providers.guardrail import Guardrail
+from chat.requests import parse
 from chat.thoughts import THOUGHTS, Thoughts
-from chat.wire import parse
 from chatapi.errors import BadRequest
 from tests.support.campaign import examples
 
