@@ -52,6 +52,7 @@ def check(request: ChatRequest, can: frozenset[str]) -> None:
         raise BadRequest("The model makes embeddings alone.", code="unsupported_parameter", param="model")
     if request.top_logprobs is not None and not request.logprobs:
         raise BadRequest("top_logprobs needs logprobs: true.", code="invalid_value", param="top_logprobs")
+    _check_names(request)
     _check_choice(request)
     for capability, param in _needs(request):
         if capability not in can:
@@ -116,6 +117,14 @@ def _tools(request: ChatRequest) -> Iterator[tuple[str, str]]:
                 yield "grammars", f"tools[{index}].custom.format"
         elif tool["function"].get("strict"):
             yield "strict_tools", f"tools[{index}].function.strict"
+
+
+def _check_names(request: ChatRequest) -> None:
+    """A model sees custom tools as functions: of two with one name nobody could say which was called."""
+    kinds: dict[str, str] = {}
+    for tool in request.tools or ():
+        if kinds.setdefault(name_of(tool), tool["type"]) != tool["type"]:
+            raise BadRequest("A function and a custom tool have the same name.", code="invalid_value", param="tools")
 
 
 def _check_choice(request: ChatRequest) -> None:

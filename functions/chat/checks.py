@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chatapi.bodies import wrong
 
 if TYPE_CHECKING:
-    from chat.shapes import CustomFormat
+    from chat.shapes import CustomFormat, Message
 
 _SENT_AS = {"image_url": "url", "file": "file_data"}
 
@@ -54,5 +54,12 @@ def with_its_grammar(given: CustomFormat) -> CustomFormat:
     return given
 
 
-ALL = (finite, is_custom, self_contained, with_its_grammar)
+def without_null_calls(message: Message) -> Message:
+    """Without the null that `model_dump()` of OpenAI's SDK says where a message has no calls."""
+    if message.get("tool_calls", ()) is None:
+        del message["tool_calls"]
+    return message
+
+
+ALL = (finite, is_custom, self_contained, with_its_grammar, without_null_calls)
 """Those that compiled models name."""

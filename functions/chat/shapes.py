@@ -76,7 +76,7 @@ class Message(TypedDict):
         str | Annotated[list[Annotated[Part, AfterValidator(self_contained)]], Field(fail_fast=True)] | None
     ]
     name: NotRequired[str]
-    tool_calls: NotRequired[Annotated[list[Call], Field(fail_fast=True)]]
+    tool_calls: NotRequired[Annotated[list[Call], Field(fail_fast=True)] | None]
     tool_call_id: NotRequired[str]
     refusal: NotRequired[str | None]
 

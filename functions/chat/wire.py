@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from chat.checks import without_null_calls
 from chat.shapes import (
     AllowedTools,
     Free,
@@ -70,7 +71,9 @@ class ChatRequest(BaseModel):
     model_config = STRICT
 
     model: Name
-    messages: Annotated[list[Message], Field(min_length=1, max_length=4096)]
+    messages: Annotated[
+        list[Annotated[Message, AfterValidator(without_null_calls)]], Field(min_length=1, max_length=4096)
+    ]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None

@@ -53,7 +53,8 @@ def authorized(page: Page, key: str) -> None:
 
 
 def pressed(page: Page, button: Locator) -> None:
-    """Go on with Tab until the button has the focus, and press it."""
+    """Go on with Tab until the button has the focus, and press it. What opens is drawn a moment later."""
+    expect(button).to_be_visible()
     for _ in range(100):
         page.keyboard.press("Tab")
         if button.count() and button.evaluate("element => element === document.activeElement"):

@@ -117,6 +117,7 @@ def test_it_is_chosen_by_its_name(choice: dict[str, Any], sent: Any) -> None:
          "invalid_value", "tools[0].custom.format"),
         ({"tools": [{"type": "custom", "custom": {"name": "f", "format": {"type": "grammar", "grammar": {
             "definition": "x", "syntax": "peg"}}}}]}, "invalid_value", "tools[0].custom.format.grammar.syntax"),
+        ({"tools": [SHELL, {"type": "function", "function": {"name": "shell"}}]}, "invalid_value", "tools"),
         ({"tools": [SHELL], "tool_choice": {"type": "custom", "custom": {"name": "other"}}}, "invalid_value",
          "tool_choice"),
     ],

@@ -185,3 +185,13 @@ def test_any_json_is_taken_or_refused_in_the_one_shape(value: Any) -> None:
     raw = json.dumps(value if isinstance(value, dict) else {**GOOD, "messages": value}).encode()
     with suppress(BadRequest):  # anything else fails the test
         parse(raw)
+
+
+def test_a_message_as_the_sdk_dumps_it_comes_back() -> None:
+    # given an answer without calls, as `model_dump()` of OpenAI's SDK says it
+    dumped = {"role": "assistant", "content": "a", "refusal": None, "audio": None, "function_call": None}
+    dumped |= {"annotations": [], "tool_calls": None}
+    # when it is sent with the next question
+    taken = parse(json.dumps({"model": "m", "messages": [dumped, {"role": "user", "content": "b"}]}).encode())
+    # then no null of a call goes on to a provider
+    assert taken.messages[0] == {"role": "assistant", "content": "a", "refusal": None}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chat.providers.accepted import AcceptedStream, estimate_prompt_tokens
@@ -84,6 +84,9 @@ def test_the_ending_is_always_the_same(events: list[Event], breaks: bool) -> Non
     choice=st.sampled_from([None, "auto", "required", {"type": "function", "function": {"name": "f"}}]),
     declined=st.booleans(),
 )
+@example(events=[], reason="stop", choice="required", declined=False)
+@example(events=[], reason="tool_calls", choice="required", declined=False)
+@example(events=[], reason="length", choice="required", declined=False)
 def test_an_answer_that_ended_by_itself_has_the_call_that_was_demanded(
     events: list[Event], reason: Any, choice: Any, declined: bool
 ) -> None:

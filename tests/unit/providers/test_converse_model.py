@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from chat import capabilities
 from chat.calling import call_of
+from chat.custom_tools import name_of
 from chat.models import Registry
 from chat.providers.base import ProviderRejected
 from chat.providers.converse import to_converse
@@ -152,7 +153,8 @@ options: dict[str, st.SearchStrategy[Any]] = {
     "temperature": st.floats(0, 1),
     "top_p": st.floats(0, 1),
     "stop": st.one_of(st.text(min_size=1, max_size=3), st.lists(st.text(min_size=1, max_size=3), max_size=4)),
-    "tools": st.lists(tools, max_size=3),
+    # Of one name a function and a custom tool are refused (chat/capabilities.py).
+    "tools": st.lists(tools, max_size=3, unique_by=name_of),
     "tool_choice": st.sampled_from(["none", "auto"]),
     "response_format": st.sampled_from([{"type": "text"}, SCHEMA]),
     "prompt_cache_key": words,

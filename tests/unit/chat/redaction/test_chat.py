@@ -132,22 +132,27 @@ def test_each_of_several_answers_is_restored_by_itself() -> None:
     assert [choice["message"]["content"] for choice in made["choices"]] == ["a <EMA", f"IL_1> {MAIL}"]
 
 
-def test_texts_that_servers_interleave_do_not_mix() -> None:
+def restored(value: str, named: list[str], *events: Event) -> list[Event]:
     from chat.redaction.detect import Detector
     from chat.redaction.placeholders import Placeholders
 
-    placeholders = Placeholders(Detector(["email"]), [MAIL])
-    placeholders.hide(MAIL)
+    placeholders = Placeholders(Detector(["email"], named), [value])
+    placeholders.hide(value)
 
     class Stream:
         def __iter__(self) -> Any:
-            return iter([Reasoning("<EMA"), Reasoning("IL_1>"), Text("<EMA"), ToolStart(0, "c", "f"), Text("x"), *last])
+            return iter(events)
 
         def close(self) -> None:
             pass
 
+    return list(Restoring(Stream(), placeholders, quoted=False))
+
+
+def test_texts_that_servers_interleave_do_not_mix() -> None:
     last: list[Event] = [ToolArguments(0, "<EMA"), Choice(1), Finish("stop")]
-    assert list(Restoring(Stream(), placeholders, quoted=False)) == [
+    begun = Reasoning("<EMA"), Reasoning("IL_1>"), Text("<EMA"), ToolStart(0, "c", "f"), Text("x")
+    assert restored(MAIL, [], *begun, *last) == [
         Reasoning(MAIL),
         Text("<EMA"),
         ToolStart(0, "c", "f"),
@@ -156,6 +161,24 @@ def test_texts_that_servers_interleave_do_not_mix() -> None:
         Choice(1),
         Finish("stop"),
     ]
+
+
+def test_a_custom_call_of_one_answer_says_nothing_of_the_next_ones_call() -> None:
+    # given a value that JSON escapes, in the text of a custom call and in the arguments of the next answer's call
+    value = 'Jane "JJ" Doe'
+    custom, function = ToolStart(0, "c", "shell", custom=True), ToolStart(0, "d", "f")
+    said = ToolArguments(0, "<VALUE_1>"), ToolArguments(0, '{"to": "<VALUE_1>"}')
+    # when
+    got = restored(
+        value, [value], custom, said[0], Finish("tool_calls"), Choice(1), function, said[1], Finish("tool_calls")
+    )
+    # then the one is as it is, the other stays JSON
+    next_one = got.index(Choice(1))
+    text, arguments = (
+        "".join(event.fragment for event in part if isinstance(event, ToolArguments))
+        for part in (got[:next_one], got[next_one:])
+    )
+    assert (text, json.loads(arguments)) == (value, {"to": value})
 
 
 def test_what_is_stored_has_placeholders_for_all_values_those_of_the_model_too() -> None:
