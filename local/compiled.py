@@ -27,7 +27,7 @@ _DESCRIPTION = frozenset(("metadata", "computed_fields"))
 def compiled() -> dict[str, Any]:
     """Schema and configuration of each body by its name, and ``known``: the names of fields that an error may show."""
     made = {body.__name__: {"schema": _plain(_built(body)), "config": _config(body)} for body in _BODIES}
-    fields = {name for body in (_BODIES[0], *_NESTED) for name in body.model_fields}
+    fields = {name for body in (*_BODIES, *_NESTED) for name in body.model_fields}
     keys = {name for shape in (shapes.Part, shapes.Message, *_CALLS, *_TOOLS) for name in shape.__annotations__}
     return {**made, "known": sorted(fields | keys)}
 

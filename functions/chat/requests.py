@@ -46,7 +46,8 @@ class CompletionUpdate(_UpdateFields):
     """The body of POST /v1/chat/completions/{id}."""
 
 
-_NAMED = {each.__name__: each for each in (*checks.ALL, ChatRequest, CompletionUpdate)}
+_NAMED: dict[str, object] = {each.__name__: each for each in (*checks.ALL, ChatRequest, CompletionUpdate)}
+_NAMED |= dict.fromkeys(("StreamOptions", "DataHandling"), Compiled)
 _schemas = schemas(Path(__file__).with_name("requests.json"), _NAMED)
 for _body in (ChatRequest, CompletionUpdate):
     setattr(_body, "compiled", SchemaValidator(**_schemas[_body.__name__]))  # noqa: B010 - to mypy they are the models

@@ -42,13 +42,8 @@ class Compiled:
 
 def schemas(file: Path, named: Mapping[str, Any]) -> dict[str, Any]:
     """What the compiler wrote: by a body's name the arguments of its SchemaValidator, with the functions and classes
-    that it names. A class that is not in `named` is :class:`Compiled` itself; KeyError for a function that is not."""
-
-    def of(node: dict[str, Any]) -> Any:
-        if "$" not in node:
-            return node
-        name: str = node["$"]
-        return named.get(name, Compiled) if name[0].isupper() else named[name]
-
-    read: dict[str, Any] = json.loads(file.read_bytes(), object_hook=of)
+    that it names. KeyError for one that is not in `named`."""
+    read: dict[str, Any] = json.loads(
+        file.read_bytes(), object_hook=lambda node: named[node["$"]] if "$" in node else node
+    )
     return read

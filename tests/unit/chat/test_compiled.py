@@ -14,7 +14,6 @@ from pydantic import AfterValidator, BaseModel, ValidationError, create_model
 from chat import requests, wire
 from chat.requests import parse
 from chatapi.compiled import Compiled, schemas
-from chatapi.errors import BadRequest
 from local import compiled
 
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -116,26 +115,3 @@ def test_a_check_that_the_function_does_not_know_is_not_compiled(
     (tmp_path / "one.json").write_text('{"a": {"function": {"$": "unknown"}}}')
     with pytest.raises(KeyError):
         schemas(tmp_path / "one.json", {})
-
-
-@pytest.mark.parametrize(
-    ("fields", "param", "code"),
-    [
-        ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name", "invalid_value"),
-        ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name", "missing_required_parameter"),
-        ({"tools": {}}, "tools", "invalid_type"),
-        ({"tools": [{"type": "custom", "custom": {"name": 1}}]}, "tools[0].custom.name", "invalid_type"),
-        ({"tool_choice": {"type": "function", "function": {"name": 1}}}, "tool_choice", "invalid_type"),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "strict": "true"}}]},
-            "tools[0].function.strict",
-            "invalid_type",
-        ),
-        ({"response_format": {"type": "xml"}}, "response_format", "invalid_value"),
-    ],
-)
-def test_a_fault_inside_keeps_its_place(fields: dict[str, Any], param: str, code: str) -> None:
-    with pytest.raises(BadRequest) as refused:
-        parse(json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}).encode())
-
-    assert (refused.value.param, refused.value.code) == (param, code)

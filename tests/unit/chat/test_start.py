@@ -35,6 +35,7 @@ def test_a_ready_function_has_loaded_neither_what_encrypts_nor_pydantic() -> Non
     assert not modules & {
         "pydantic",
         "chat.wire",
+        "importlib.metadata",
         "cryptography",
         "chatapi.vault.format",
         "chat.responses.wire",
